@@ -1,0 +1,231 @@
+"""The cluster model: Cluster, Instance and Node, and what follows from them.
+
+Pure and frozen. What is built here is valid; `inventory` is where mistakes are found.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from etcd_component.ssh import Login
+
+Install = Literal["archive", "upload", "package", "preinstalled"]
+Metrics = Literal["basic", "extensive"]
+
+DAY_HOURS = 24
+"""Certificates are asked for in hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine. Its address is its only identity: the cluster model gives it no name."""
+
+    address: str
+    """IPv4, IPv6 (canonical, without brackets) or DNS name: what members and clients dial."""
+    login: Login
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the address is an IP rather than a DNS name."""
+        try:
+            ipaddress.ip_address(self.address)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the address is an IPv6 address."""
+        return self.is_ip and ":" in self.address
+
+    @property
+    def url_host(self) -> str:
+        """The address as it stands in a URL: IPv6 in brackets."""
+        return f"[{self.address}]" if self.is_ipv6 else self.address
+
+    @property
+    def listen_host(self) -> str:
+        """What etcd binds to, as it stands in a URL.
+
+        The address itself; for a DNS name every IPv4 address, since etcd binds to IPs only.
+        """
+        return self.url_host if self.is_ip else "0.0.0.0"  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all instances of a cluster share. Field names are the inventory's, less `etcd_`."""
+
+    version: str
+    """Release without the `v`: `3.6.14`."""
+    archive_url: str
+    """Template with `{version}` (no `v`) and `{arch}` (`amd64`, `arm64`)."""
+    archive_sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Lower-case hex by architecture; empty unless etcd is installed from an archive."""
+    archive_file: str | None = None
+    """Template like `archive_url`, of a path on the machine that runs the program."""
+    install: Install = "archive"
+    election_timeout: int = 1000
+    """Milliseconds."""
+    heartbeat_interval: int = 100
+    """Milliseconds."""
+    quota_bytes: int = 8 * 1024**3
+    compaction_retention: str = "24h"
+    """Duration of history that periodic compaction keeps, as etcd writes it."""
+    snapshot_count: int = 10000
+    metrics: Metrics = "extensive"
+    log_level: str = "info"
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """etcd's own configuration keys beside those this program writes."""
+    root_password: str | None = field(default=None, repr=False)
+    """None: generate one and keep it."""
+    ca_cert: str | None = None
+    """PEM; None together with `ca_key`: make a CA."""
+    ca_key: str | None = field(default=None, repr=False)
+    cert_days: int = 1825
+    cert_renew_days: int = 365
+    """A certificate is renewed by an update that runs this many days before its end."""
+    ca_days: int = 7300
+    safeguard: bool = False
+    """Refuse to take the cluster down."""
+    rm_data: bool = True
+    """Remove the data of an instance that has left."""
+    rm_pkg: bool = False
+    """Remove the software of an instance that has left."""
+
+    @property
+    def minor(self) -> str:
+        """The line of releases the version belongs to: `3.6`."""
+        return self.version.rpartition(".")[0]
+
+    def archive_url_for(self, arch: str) -> str:
+        """The URL of the release for one architecture."""
+        return _filled(self.archive_url, self.version, arch)
+
+    def archive_file_for(self, arch: str) -> str | None:
+        """The local path of the release for one architecture."""
+        return self.archive_file and _filled(self.archive_file, self.version, arch)
+
+
+def _filled(template: str, version: str, arch: str) -> str:
+    return template.replace("{version}", version).replace("{arch}", arch)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One etcd process on one node."""
+
+    cluster: str
+    seq: int
+    node: Node
+    learner: bool = False
+    data_dir: str = "/data/etcd"
+    client_port: int = 2379
+    peer_port: int = 2380
+
+    @property
+    def name(self) -> str:
+        """`{cluster}-{seq}`."""
+        return f"{self.cluster}-{self.seq}"
+
+    @property
+    def peer_url(self) -> str:
+        """Where other members reach this one; part of its Raft identity."""
+        return f"https://{self.node.url_host}:{self.peer_port}"
+
+    @property
+    def client_url(self) -> str:
+        """Where clients reach it."""
+        return f"https://{self.node.url_host}:{self.client_port}"
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients reach it, as `host:port`."""
+        return f"{self.node.url_host}:{self.client_port}"
+
+    @property
+    def dns_names(self) -> tuple[str, ...]:
+        """Names its certificate is valid for, sorted: their order is part of a certificate."""
+        own = set() if self.node.is_ip else {self.node.address}
+        return tuple(sorted({self.name, self.cluster, "localhost"} | own))
+
+    @property
+    def ip_addresses(self) -> tuple[str, ...]:
+        """Addresses its certificate is valid for, sorted."""
+        own = {self.node.address} if self.node.is_ip else set()
+        return tuple(sorted({"127.0.0.1", "::1"} | own))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Instances that agree by Raft. `instances` are in the order of their `seq`."""
+
+    name: str
+    instances: tuple[Instance, ...]
+    settings: Settings
+
+    @property
+    def voters(self) -> tuple[Instance, ...]:
+        """The instances that vote."""
+        return tuple(one for one in self.instances if not one.learner)
+
+    @property
+    def quorum(self) -> int:
+        """How many voters must agree."""
+        return quorum(len(self.voters))
+
+    @property
+    def fault_tolerance(self) -> int:
+        """How many voters may be lost."""
+        return len(self.voters) - self.quorum
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit, different for each cluster that may share a node."""
+        return "etcd.service" if self.name == "etcd" else f"etcd-{self.name}.service"
+
+    @property
+    def client_urls(self) -> tuple[str, ...]:
+        """The client URLs of the voters: learners answer few requests."""
+        return tuple(one.client_url for one in self.voters)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The voters as `host:port`, the form Patroni, vip-manager and etcdctl take."""
+        return tuple(one.endpoint for one in self.voters)
+
+
+def quorum(voters: int) -> int:
+    """How many of so many voters must agree: more than half."""
+    return voters // 2 + 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """Something a person wrote that cannot stand: where, what is wrong, what to do."""
+
+    place: str
+    problem: str
+    cure: str
+
+    def __str__(self) -> str:
+        """One sentence and its cure, on one line."""
+        return f"{self.place}: {self.problem}; {self.cure}."
+
+
+class InvalidInventory(Exception):  # noqa: N818 - the domain's word
+    """All that is wrong with what was given, found before anything was touched."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        """Keep the mistakes in the order they were found, each once."""
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__(self.mistakes)
+
+    def __str__(self) -> str:
+        """All mistakes, numbered, one a line."""
+        count = len(self.mistakes)
+        heading = f"{count} mistake{'s' if count > 1 else ''} to correct; nothing was touched:"
+        lines = [f"  {number}. {one}" for number, one in enumerate(self.mistakes, 1)]
+        return "\n".join([heading, *lines])
