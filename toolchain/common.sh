@@ -1,0 +1,69 @@
+# shellcheck shell=sh
+# What the scripts of this directory share. Sourced, never run:
+#
+#   root=$(cd "$(dirname "$0")/.." && pwd)
+#   . "$root/toolchain/common.sh"
+#
+# Everything a person reads goes to stderr, because stdout may be on its way into an `eval`.
+
+: "${root:?must be set before common.sh is sourced}"
+
+# Outside the checkout, so that a second checkout needs seconds.
+cache="${PULUMI_ETCD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pulumi-etcd}"
+venv="$root/.venv"
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+fail() {
+	say "$@"
+	exit 1
+}
+
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+# install_packages WHY PACKAGE... : Debian packages, as root only; anybody else is told what to type.
+install_packages() {
+	_why=$1
+	shift
+	if ! have apt-get; then
+		fail "$_why. Install what this system calls: $*"
+	fi
+	if [ "$(id -u)" -ne 0 ]; then
+		fail "$_why. Type: sudo apt-get install $*"
+	fi
+	say "$_why: installing $* with apt-get."
+	_log="$cache/apt-get.log"
+	mkdir -p "$cache"
+	if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$_log" 2>&1; then
+		# A fresh image has no package lists yet.
+		DEBIAN_FRONTEND=noninteractive apt-get update >"$_log" 2>&1 &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >>"$_log" 2>&1 || {
+			tail -n 5 "$_log" >&2
+			fail "apt-get could not install $*; all it said is in $_log."
+		}
+	fi
+}
+
+# hash_of FILE... : eight characters that change when any of the files does.
+hash_of() {
+	cat "$@" | sha256sum | cut -c1-8
+}
+
+# locked NAME : from here to the end of the script, no other run does what NAME names.
+locked() {
+	mkdir -p "$cache"
+	exec 9>"$cache/$1.lock"
+	if have flock && ! flock --nonblock 9; then
+		say "Waiting for another run that is at work in $cache."
+		flock 9
+	fi
+}
+
+# not_older VERSION THAN : compares versions such as v3.219.0.
+not_older() {
+	[ "$(printf '%s\n' "${1#v}" "${2#v}" | sort -V | head -n 1)" = "${2#v}" ]
+}
