@@ -4,18 +4,27 @@ Pure and frozen. What is built here is valid; `inventory` is where mistakes are 
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.ssh import Login
+
+__all__ = [
+    "Cluster",
+    "Instance",
+    "InvalidInventory",
+    "Login",
+    "Mistake",
+    "Node",
+    "Settings",
+    "quorum",
+]
 
 Install = Literal["archive", "upload", "package", "preinstalled"]
 Metrics = Literal["basic", "extensive"]
-
-DAY_HOURS = 24
-"""Certificates are asked for in hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,8 @@ class Instance:
     data_dir: str = "/data/etcd"
     client_port: int = 2379
     peer_port: int = 2380
+    lost: bool = False
+    """The machine will never come back: the others go on without it."""
 
     @property
     def name(self) -> str:
@@ -168,8 +179,8 @@ class Cluster:
 
     @property
     def voters(self) -> tuple[Instance, ...]:
-        """The instances that vote."""
-        return tuple(one for one in self.instances if not one.learner)
+        """The instances that vote: neither learners nor lost."""
+        return tuple(one for one in self.instances if not (one.learner or one.lost))
 
     @property
     def quorum(self) -> int:
@@ -200,32 +211,3 @@ class Cluster:
 def quorum(voters: int) -> int:
     """How many of so many voters must agree: more than half."""
     return voters // 2 + 1
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Mistake:
-    """Something a person wrote that cannot stand: where, what is wrong, what to do."""
-
-    place: str
-    problem: str
-    cure: str
-
-    def __str__(self) -> str:
-        """One sentence and its cure, on one line."""
-        return f"{self.place}: {self.problem}; {self.cure}."
-
-
-class InvalidInventory(Exception):  # noqa: N818 - the domain's word
-    """All that is wrong with what was given, found before anything was touched."""
-
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        """Keep the mistakes in the order they were found, each once."""
-        self.mistakes = tuple(dict.fromkeys(mistakes))
-        super().__init__(self.mistakes)
-
-    def __str__(self) -> str:
-        """All mistakes, numbered, one a line."""
-        count = len(self.mistakes)
-        heading = f"{count} mistake{'s' if count > 1 else ''} to correct; nothing was touched:"
-        lines = [f"  {number}. {one}" for number, one in enumerate(self.mistakes, 1)]
-        return "\n".join([heading, *lines])

@@ -1,9 +1,14 @@
 """Releases of etcd: which are fit to run, their checksums, the configuration keys they know."""
 
+import difflib
+import functools
 import json
 import re
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
+
+from etcd_component.mistake import Wrong
 
 ARCHITECTURES = ("amd64", "arm64")
 """Architectures whose releases are known here."""
@@ -20,13 +25,17 @@ OFFICIAL_ARCHIVE = (
 )
 """Where etcd publishes its releases; template as in `Settings.archive_url`."""
 
+FLOOR = (3, 5, 26)
+"""The oldest release that may run: older ones bring removed members back in an upgrade to 3.6."""
+
+SECURE = {"3.5": (3, 5, 33), "3.6": (3, 6, 14), "3.7": (3, 7, 1)}
+"""From here on a right to read one key shows no other keys (GHSA-xg4h-6gfc-h4m8)."""
+
+Checksums = Mapping[str, Mapping[str, str]]
+"""SHA-256 in lower-case hex, by version (without the `v`) and architecture."""
+
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
-
-
-def newest(minor: str, checksums: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """The newest release of a line whose checksum is known, without the `v`."""
-    known = published() if checksums is None else checksums
-    return max((one for one in known if minor_of(one) == minor), key=number)
+_SUM = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\S*/)?etcd-v(\d+\.\d+\.\d+)-linux-(\w+)\.tar\.gz")
 
 
 def minor_of(version: str) -> str:
@@ -43,9 +52,125 @@ def number(version: str) -> tuple[int, int, int]:
     return major, minor, patch
 
 
-def published() -> dict[str, dict[str, str]]:
-    """SHA-256 of the official Linux archives, by version (no `v`) and architecture."""
-    text = resources.files("etcd_component").joinpath("data/checksums.json").read_text()
-    return {
-        version.removeprefix("v"): sums for version, sums in json.loads(text)["checksums"].items()
-    }
+def supported(text: str) -> str:
+    """The release that a person wrote, with or without `v`, as `3.6.14`.
+
+    Raises Wrong for what is no release, or one that must not run; the reasons are those of
+    etcd's own changelogs and advisories.
+    """
+    if re.fullmatch(r"v?\d+\.\d+", text):
+        raise Wrong(f'"{text}" is a line of releases, not a release', _example(text))
+    if not _RELEASE.fullmatch(text):
+        raise Wrong(f'"{text}" is not a released version of etcd', _example(text))
+    release = number(text)
+    version = ".".join(str(part) for part in release)
+    if release < FLOOR:
+        raise Wrong(f"etcd {version} must not run: {_why_refused(release)}", _example(text))
+    if minor_of(version) not in MINORS:
+        known = ", ".join(MINORS)
+        raise Wrong(f"etcd {version} is not supported, only {known}", _example(text))
+    return version
+
+
+def _why_refused(release: tuple[int, int, int]) -> str:
+    if release < (3, 5, 0):
+        return f"the line {release[0]}.{release[1]} has reached its end of life"
+    if release < (3, 5, 3):
+        return "3.5.0 to 3.5.2 can corrupt their data when a member dies under load"
+    return "before 3.5.26 removed members can come back in an upgrade to 3.6"
+
+
+def _example(text: str) -> str:
+    line = ".".join(re.findall(r"\d+", text)[:2])
+    best = newest(line if line in MINORS else DEFAULT_MINOR) or newest(DEFAULT_MINOR)
+    return f'write a release such as "{best}", in quotes'
+
+
+def advice(version: str) -> str | None:
+    """What speaks against a release that may run, in one sentence; None if nothing does."""
+    secure = SECURE[minor_of(version)]
+    if number(version) >= secure:
+        return None
+    return (
+        f"etcd {version} shows a user with rights on one key what happens to other keys"
+        f" (GHSA-xg4h-6gfc-h4m8); {'.'.join(map(str, secure))} and later do not"
+    )
+
+
+@functools.cache
+def published() -> Checksums:
+    """Checksums of the official Linux archives, as published with each release."""
+    table = _table("checksums.json")["checksums"]
+    return {version.removeprefix("v"): sums for version, sums in table.items()}
+
+
+def newest(minor: str, checksums: Checksums | None = None) -> str | None:
+    """The newest release of a line whose checksum is known, without the `v`."""
+    known = published() if checksums is None else checksums
+    return max((one for one in known if minor_of(one) == minor), key=number, default=None)
+
+
+def with_sums(checksums: Checksums, text: str) -> Checksums:
+    """A table together with the lines of a SHA256SUMS file, which win over the table.
+
+    Lines about other files than Linux archives of releases are passed over. Raises Wrong if
+    there is none that counts.
+    """
+    merged = {version: dict(sums) for version, sums in checksums.items()}
+    lines = [found for line in text.splitlines() if (found := _SUM.fullmatch(line.strip()))]
+    if not lines:
+        raise Wrong(
+            "it has no checksum of an etcd release",
+            "its lines read as in SHA256SUMS of a release:"
+            " `<64 hex digits>  etcd-v3.6.14-linux-amd64.tar.gz`",
+        )
+    for found in lines:
+        digest, version, arch = found.groups()
+        merged.setdefault(version, {})[arch] = digest.lower()
+    return merged
+
+
+def option_kind(minor: str, key: str) -> str:
+    """Of what kind a configuration key of etcd is, in one line of releases.
+
+    `text`, `integer`, `boolean`, `duration` (etcd's file wants nanoseconds), `list` (of text)
+    or `object`. Raises Wrong when that line does not know the key: etcd would pass over it
+    without a word.
+    """
+    keys: dict[str, str] = _table("options.json")["keys"][minor]
+    if key in keys:
+        return keys[key]
+    raise Wrong(f"etcd {minor} does not know it", _other_name(minor, key, keys))
+
+
+def _other_name(minor: str, key: str, keys: Mapping[str, str]) -> str:
+    gate = _table("options.json")["gate_of"].get(key)
+    if gate in feature_gates(minor):
+        return f'it is called feature-gates: "{gate}=true" there'
+    plain = {name.removeprefix("experimental-"): name for name in keys}
+    for name in (key.removeprefix("experimental-"), key.replace("_", "-")):
+        if name in plain:
+            return f"it is called {plain[name]} there"
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f"did you mean {near[0]}?" if near else "take it out"
+
+
+def feature_gates(minor: str) -> tuple[str, ...]:
+    """The feature gates that a line of releases knows."""
+    return tuple(_table("options.json")["feature_gates"][minor])
+
+
+def successor(key: str) -> str | None:
+    """What an experimental key of 3.6 is called from 3.7 on; None if it is not one."""
+    if not key.startswith("experimental-"):
+        return None
+    gate = _table("options.json")["gate_of"].get(key)
+    if gate:
+        return f'feature-gates: "{gate}=true"'
+    plain = key.removeprefix("experimental-")
+    return plain if plain in _table("options.json")["keys"]["3.7"] else None
+
+
+@functools.cache
+def _table(name: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(resources.files(__package__).joinpath("data", name).read_text())
