@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034  # what is set here is used where this is sourced
 # What the scripts of this directory share. Sourced, never run:
 #
 #   root=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,11 +40,11 @@ install_packages() {
 	mkdir -p "$cache"
 	if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$_log" 2>&1; then
 		# A fresh image has no package lists yet.
-		DEBIAN_FRONTEND=noninteractive apt-get update >"$_log" 2>&1 &&
-			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >>"$_log" 2>&1 || {
+		if ! { DEBIAN_FRONTEND=noninteractive apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >"$_log" 2>&1; then
 			tail -n 5 "$_log" >&2
 			fail "apt-get could not install $*; all it said is in $_log."
-		}
+		fi
 	fi
 }
 
@@ -66,4 +66,30 @@ locked() {
 # not_older VERSION THAN : compares versions such as v3.219.0.
 not_older() {
 	[ "$(printf '%s\n' "${1#v}" "${2#v}" | sort -V | head -n 1)" = "${2#v}" ]
+}
+
+# The lab's Pulumi state lives with the lab, not with the checkout: a second checkout continues the same cluster.
+lab=/var/lib/etcd-lab/demo
+lab_backend="file://$lab/pulumi"
+
+# is_lab_stack NAME : these three stacks are the lab's; any other is somebody's own machines.
+is_lab_stack() {
+	case "$1" in
+	one | three | five) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+lab_is_up() {
+	[ -r "$lab/site.yaml" ]
+}
+
+# Makes what the lab's Pulumi state needs, once.
+prepare_lab_state() {
+	mkdir -p "$lab/pulumi"
+	chmod 700 "$lab/pulumi"
+	if [ ! -s "$lab/passphrase" ]; then
+		(umask 077 && head -c 24 /dev/urandom | base64 >"$lab/passphrase.new")
+		mv "$lab/passphrase.new" "$lab/passphrase"
+	fi
 }

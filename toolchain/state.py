@@ -1,0 +1,199 @@
+"""Looks after a stack's Pulumi state where it is kept in files.
+
+    python state.py recover STACK   remove dead locks, forget interrupted operations
+    python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
+
+The backend is the one of PULUMI_BACKEND_URL. Any other kind than `file://` has no locks that could
+be judged from here, so `recover` leaves it to Pulumi.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+PROJECT = "etcd"
+NODE_RESOURCE = "command:remote:Command"
+
+
+class StateError(Exception):
+    """A sentence for the person who must act."""
+
+
+def say(sentence: str) -> None:
+    """Print for a person; stdout may be on its way into another program."""
+    print(sentence, file=sys.stderr)
+
+
+def backend_directory() -> Path | None:
+    """Return the directory of a file backend, or None when the state is kept elsewhere."""
+    url = os.environ.get("PULUMI_BACKEND_URL", "")
+    if not url.startswith("file://"):
+        return None
+    return Path(url.removeprefix("file://")).expanduser() / ".pulumi"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock file of Pulumi: who took it, where, and when."""
+
+    path: Path
+    pid: int
+    owner: str
+    hostname: str
+    taken: float
+
+    @classmethod
+    def read(cls, path: Path) -> Lock:
+        """Read a lock file; one that a killed run left half written is a dead lock too."""
+        try:
+            content = json.loads(path.read_text())
+            taken = datetime.fromisoformat(content["timestamp"]).timestamp()
+            return cls(path, content["pid"], content["username"], content["hostname"], taken)
+        except (ValueError, KeyError):
+            return cls(path, 0, "unknown", socket.gethostname(), 0.0)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another machine took it, so that nothing can be known of its process."""
+        return self.hostname != socket.gethostname()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that took it still runs; a later one of that number is none."""
+        started = start_of_process(self.pid)
+        # One second, because the kernel counts in hundredths from a boot time in whole seconds.
+        return started is not None and started <= self.taken + 1
+
+
+def start_of_process(pid: int) -> float | None:
+    """Return when a process started, in seconds since the epoch, or None when there is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    if pid == 0:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return 0.0  # no /proc here: it exists, that is all that is known
+    if fields[0] == "Z":
+        return None
+    return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def remove_dead_locks(backend: Path, stack: str) -> None:
+    """Remove the locks of runs that are gone, and say so.
+
+    Raises StateError when a run is alive, or on another machine and so cannot be judged.
+    """
+    directory = backend / "locks" / "organization" / PROJECT / stack
+    for path in sorted(directory.glob("*.json")):
+        lock = Lock.read(path)
+        since = datetime.fromtimestamp(lock.taken).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        if lock.elsewhere:
+            message = (
+                f"The stack {stack} is locked by {lock.owner} on {lock.hostname} since {since}. "
+                "Whether that run is alive cannot be seen from here. "
+                f"If it is not, type: pulumi cancel --stack {stack}"
+            )
+            raise StateError(message)
+        if lock.alive:
+            message = (
+                f"Another run of {lock.owner}, process {lock.pid}, is at work on the stack {stack} "
+                f"since {since}. Wait for it to end, or end it with: kill -INT {lock.pid}"
+            )
+            raise StateError(message)
+        path.unlink(missing_ok=True)
+        say(
+            f"A run of {lock.owner} on the stack {stack} was killed (process {lock.pid}, {since}): "
+            "its lock is removed."
+        )
+
+
+def forget_interrupted_operations(stack: str) -> None:
+    """Drop the operations a killed run had begun: each of this project's may be run again."""
+    exported = pulumi("stack", "export", "--stack", stack)
+    state: dict[str, Any] = json.loads(exported)
+    interrupted = state["deployment"].pop("pending_operations", None) or []
+    if not interrupted:
+        return
+    pulumi("stack", "import", "--stack", stack, stdin=json.dumps(state))
+    names = ", ".join(operation["resource"]["urn"].rpartition("::")[2] for operation in interrupted)
+    say(f"The last run was cut off in the middle of: {names}. They are done again, which is safe.")
+
+
+def pulumi(*arguments: str, stdin: str = "") -> str:
+    """Run pulumi without questions and return what it printed."""
+    done = subprocess.run(
+        ["pulumi", "--non-interactive", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        message = f"pulumi {' '.join(arguments)} failed: {done.stderr.strip()}"
+        raise StateError(message)
+    return done.stdout
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    """Return the latest deployment of a stack's checkpoint file, empty when there is none."""
+    latest: dict[str, Any] = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+    return latest
+
+
+def recover(stack: str) -> None:
+    """Make a stack that a killed run left behind ready for the next one."""
+    backend = backend_directory()
+    if backend is None:
+        return
+    remove_dead_locks(backend, stack)
+    path = backend / "stacks" / PROJECT / f"{stack}.json"
+    if path.exists() and checkpoint(path).get("pending_operations"):
+        forget_interrupted_operations(stack)
+
+
+def require_alone(stack: str) -> None:
+    """Raise when another stack of this backend has a cluster: it is on the same lab nodes."""
+    backend = backend_directory()
+    if backend is None:
+        return
+    for path in sorted((backend / "stacks" / PROJECT).glob("*.json")):
+        other = path.stem
+        resources = checkpoint(path).get("resources") or []
+        if other != stack and any(resource["type"] == NODE_RESOURCE for resource in resources):
+            message = (
+                f"The cluster of the stack {other} is on the lab's nodes, and {stack} would use "
+                f"the same. Type: make destroy STACK={other}"
+            )
+            raise StateError(message)
+
+
+def main() -> int:
+    """Run one of the two verbs; return the exit status."""
+    verbs = {"recover": recover, "alone": require_alone}
+    try:
+        verb, stack = sys.argv[1:]
+        verbs[verb](stack)
+    except StateError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
