@@ -1,0 +1,117 @@
+"""EtcdCluster: genesis, instances in order, access, and what clients need."""
+
+import secrets
+from typing import Any
+
+import pulumi
+
+from etcd_component import access
+from etcd_component.instance import Belonging, Instance
+from etcd_component.model import Cluster
+from etcd_component.pki import Identity, Pki
+from etcd_component.remote import remember
+
+
+class EtcdCluster(pulumi.ComponentResource):
+    """An etcd cluster on Linux machines, as its model says.
+
+    Raft membership is the resource lifecycle: an instance that is created takes its seat, one
+    that is updated is restarted safely, one that is deleted leaves.
+    """
+
+    client_urls: str
+    """Comma list of the voters' client URLs."""
+    endpoints: list[str]
+    """The voters as `host:port`."""
+    ca_cert: pulumi.Output[str]
+    """PEM of all CAs to trust."""
+    client: Identity
+    """A client's certificate and key."""
+    root_password: pulumi.Output[str]
+
+    def __init__(self, model: Cluster, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`model` is valid: `inventory.load` has found its mistakes before."""
+        super().__init__("etcd:index:Cluster", model.name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        kept = pulumi.ResourceOptions(parent=self, protect=model.settings.safeguard)
+        self._model = model
+        pki = Pki(model, child)
+        genesis = remember(
+            f"{model.name}-genesis",
+            triggers=[
+                f"{model.name}-{secrets.token_hex(4)}",
+                *(f"{one.name}={one.peer_url}" for one in model.voters),
+            ],
+            opts=kept,
+        )
+        self.root_password = access.root_password(model, kept)
+        login = access.credentials(self.root_password)
+        belonging = Belonging(model, pki, genesis, login)
+        instances = [Instance(one, belonging, child) for one in model.instances]
+
+        # One member after another, and none before all have their seats.
+        done: list[pulumi.Resource] = [one.seated for one in instances]
+        for one in instances:
+            done.append(one.roll_out(after=done[:]))
+        access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
+
+        self.client_urls = ",".join(model.client_urls)
+        self.endpoints = list(model.endpoints)
+        self.ca_cert = pki.bundle
+        self.client = pki.client(f"{model.name}-client", self)
+        self.register_outputs(self.outputs)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What a stack exports for this cluster; keys and passwords are secret."""
+        return {
+            "endpoints": self.endpoints,
+            "client_urls": self.client_urls,
+            "ca_cert": self.ca_cert,
+            "client_cert": self.client.certificate,
+            "client_key": self.client.key,
+            "root_password": self.root_password,
+            "etcdctl_env": self.etcdctl_env,
+            "members": [
+                {
+                    "instance": one.name,
+                    "ip": one.node.address,
+                    "client_url": one.client_url,
+                    "peer_url": one.peer_url,
+                }
+                for one in self._model.instances
+            ],
+        }
+
+    @property
+    def etcdctl_env(self) -> pulumi.Output[str]:
+        """Shell text that makes `etcdctl` work where it is evaluated.
+
+        The certificate and key go into files of a directory that only the caller can read.
+        """
+        return pulumi.Output.secret(
+            pulumi.Output.all(
+                self.ca_cert, self.client.certificate, self.client.key, self.root_password
+            ).apply(lambda found: _etcdctl_env(self.client_urls, *found))
+        )
+
+
+def _etcdctl_env(client_urls: str, ca: str, certificate: str, key: str, password: str) -> str:
+    quoted = password.replace("'", "'\\''")
+    return f"""\
+etcdctl_files=$(umask 077 && mktemp -d "${{XDG_RUNTIME_DIR:-/tmp}}/etcdctl.XXXXXX")
+(umask 077
+cat >"$etcdctl_files/ca.crt" <<'PEM'
+{ca}PEM
+cat >"$etcdctl_files/client.crt" <<'PEM'
+{certificate}PEM
+cat >"$etcdctl_files/client.key" <<'PEM'
+{key}PEM
+)
+export ETCDCTL_ENDPOINTS={client_urls}
+export ETCDCTL_CACERT="$etcdctl_files/ca.crt"
+export ETCDCTL_CERT="$etcdctl_files/client.crt"
+export ETCDCTL_KEY="$etcdctl_files/client.key"
+export ETCDCTL_USER=root
+export ETCDCTL_PASSWORD='{quoted}'
+"""

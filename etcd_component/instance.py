@@ -1,0 +1,190 @@
+"""One instance: its files, its seat, its rollout."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import remote
+
+from etcd_component import render
+from etcd_component.model import Cluster
+from etcd_component.model import Instance as Model
+from etcd_component.pki import Pki
+from etcd_component.remote import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """What an instance needs to know of the cluster it belongs to."""
+
+    cluster: Cluster
+    pki: Pki
+    genesis: remote.Command
+    """Its `triggers` are the cluster token and then the founders, each `name=peer-url`."""
+    login: pulumi.Output[str]
+    """Root's credentials, see `access.credentials`."""
+
+
+class Instance(pulumi.ComponentResource):
+    """An etcd member on a node. To create it is to take its seat, to delete it is to leave.
+
+    `seated` is done when the member runs in the cluster; `roll_out` restarts it when what it
+    runs differs from its files.
+    """
+
+    seated: pulumi.Resource
+
+    def __init__(
+        self, model: Model, belonging: Belonging, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Put the files in place and take the seat."""
+        super().__init__("etcd:index:Instance", model.name, None, opts)
+        self._model = model
+        self._belonging = belonging
+        self._machine = Machine(model.node)
+        self._option = ("--cluster", model.cluster)
+        self._config = render.etcd_config(belonging.cluster, model)
+        self._unit = render.unit(belonging.cluster, model)
+        node = self._check_node()
+        files = [self._install(node), self._put_certificate(node), self._put_config(node)]
+        self.seated = self._take_seat(files)
+        self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
+
+    def _child(self, *needed: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(needed))
+
+    def _check_node(self) -> pulumi.Resource:
+        settings = self._belonging.cluster.settings
+        options = [
+            self._option,
+            ("--name", self._model.name),
+            ("--address", self._model.node.address),
+            ("--client-port", str(self._model.client_port)),
+            ("--peer-port", str(self._model.peer_port)),
+            ("--data", self._model.data_dir),
+            ("--method", settings.install),
+        ]
+        # The clock is looked at once, when the node is new: `create` stays as it first was.
+        now = ("--clock", str(int(time.time())))
+        removal = [
+            *(["--remove-data"] if settings.rm_data else []),
+            *(["--remove-software"] if settings.rm_pkg else []),
+        ]
+        return self._machine.run(
+            f"{self._model.name}-node",
+            create=self._machine.first_contact([*options, now]),
+            update=self._machine.first_contact(options),
+            delete=self._machine.etcd_node("erase", self._option, *removal),
+            stdin=render.node_program(),
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=["create"], hide_diffs=["stdin"]
+            ),
+        )
+
+    def _install(self, node: pulumi.Resource) -> pulumi.Resource:
+        settings = self._belonging.cluster.settings
+        needed = [node]
+        options: list[Sequence[str]] = [
+            self._option,
+            ("--method", settings.install),
+            ("--version", settings.version),
+        ]
+        if settings.install == "archive":
+            options.append(("--url", settings.archive_url))
+        if settings.install == "upload" and settings.archive_file is not None:
+            source = settings.archive_file_for("amd64") or ""
+            # Named after the node, since a new connection alone would not copy again.
+            path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{self._model.node.address}.tar.gz"  # noqa: S108
+            options.append(("--archive", path))
+            needed.append(
+                self._machine.upload(f"{self._model.name}-archive", source, path, self._child(node))
+            )
+        for arch, sha256 in sorted(settings.archive_sha256.items()):
+            options.append((f"--sha256-{arch}", sha256))
+        return self._machine.run(
+            f"{self._model.name}-binary",
+            create=self._machine.etcd_node("binary", *options),
+            opts=self._child(*needed),
+        )
+
+    def _put_certificate(self, node: pulumi.Resource) -> pulumi.Resource:
+        own = self._belonging.pki.member(self._model, self)
+        return self._machine.run(
+            f"{self._model.name}-tls",
+            create=self._machine.etcd_node("tls", self._option),
+            stdin=pulumi.Output.secret(
+                pulumi.Output.format(
+                    "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}",
+                    self._belonging.pki.bundle,
+                    own.certificate,
+                    own.key,
+                )
+            ),
+            opts=self._child(node),
+        )
+
+    def _put_config(self, node: pulumi.Resource) -> pulumi.Resource:
+        document = (
+            f"--- etcd.yaml\n{self._config}--- {self._belonging.cluster.unit}\n{self._unit}"
+        )
+        return self._machine.run(
+            f"{self._model.name}-config",
+            create=self._machine.etcd_node("config", self._option, document=document),
+            opts=self._child(node),
+        )
+
+    def _take_seat(self, files: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        cluster = self._belonging.cluster
+        learner = ["--learner"] if self._model.learner else []
+        peers = ",".join(
+            f"{one.name}={one.peer_url}" for one in cluster.instances if one is not self._model
+        )
+        version = ("--version", cluster.settings.version)
+
+        def create(genesis: Sequence[str]) -> str:
+            token, *founders = genesis
+            return self._machine.etcd_node(
+                "seat",
+                self._option,
+                version,
+                *learner,
+                ("--founders", ",".join(founders)),
+                ("--token", token),
+                ("--peers", peers),
+            )
+
+        return self._machine.run(
+            f"{self._model.name}-seat",
+            create=self._belonging.genesis.triggers.apply(lambda seen: create(seen or [])),
+            # Without founders it can only come back or join, never found.
+            update=self._machine.etcd_node("seat", self._option, *learner),
+            delete=self._machine.etcd_node("leave", self._option),
+            stdin=self._belonging.login,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(files),
+                # Who the peers were when the seat was taken is history.
+                ignore_changes=["create"],
+                # A whole cluster that is taken down has nobody left to leave.
+                deleted_with=self._belonging.genesis,
+                protect=cluster.settings.safeguard,
+            ),
+        )
+
+    def roll_out(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Restart the member behind the health gates, once all in `after` are done."""
+        settings = self._belonging.cluster.settings
+        to = self._belonging.pki.bundle.apply(
+            lambda bundle: render.fingerprint(self._config, self._unit, bundle)
+        )
+        return self._machine.run(
+            f"{self._model.name}-rollout",
+            create=to.apply(
+                lambda name: self._machine.etcd_node(
+                    "rollout", self._option, ("--version", settings.version), ("--to", name)
+                )
+            ),
+            stdin=self._belonging.login,
+            opts=self._child(*after),
+        )

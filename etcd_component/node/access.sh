@@ -1,0 +1,53 @@
+# ---- access: root, its role, and authentication on --------------------------
+
+do_access() {
+  load_instance
+  read_credentials
+  endpoint=$client_url
+  doing="setting up access at $endpoint"
+  await_login
+  if [ -z "$etcd_token" ]; then
+    make_root
+    await_login
+    [ -n "$etcd_token" ] || die "authentication is still off after it was switched on; look at the journal of $unit"
+    say "root made, authentication on"
+  else
+    say "authentication is on, and root's password is the configured one"
+  fi
+  prove_access
+}
+
+await_login() {
+  give_up=$(($(date +%s) + 60))
+  until log_in "$endpoint"; do
+    [ "$(date +%s)" -lt "$give_up" ] ||
+      die "the cluster does not answer a login: $(printf '%s' "$answer" | cut -c 1-200)"
+    sleep 0.3
+  done
+}
+
+make_root() {
+  # The user may stand from an interrupted run with an older password: set it again.
+  try auth/user/add "$credentials" 'user name already exists'
+  try auth/user/changepw "$credentials" ''
+  try auth/role/add '{"name":"root"}' 'role name already exists'
+  try auth/user/grant '{"user":"root","role":"root"}' ''
+  try auth/enable '{}' ''
+}
+
+try() { # try PATH BODY WHAT-MAY-BE-SAID
+  answer=$(etcd "$endpoint" "$1" "$2") && return
+  if [ -n "$3" ]; then
+    case $answer in *"$3"*) return ;; esac
+  fi
+  die "etcd refuses $1: $(json message "$answer")"
+}
+
+# Believe it only when a request without a login is refused.
+prove_access() {
+  answer=$(request "$endpoint/v3/kv/range" '{"key":"AA=="}') || die "etcd does not answer: $answer"
+  case $answer in
+    *'user name is empty'*) ;;
+    *) die "etcd answers a request without a login, so authentication is not on: $(printf '%s' "$answer" | cut -c 1-120)" ;;
+  esac
+}

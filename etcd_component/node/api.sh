@@ -1,0 +1,143 @@
+# ---- talking to etcd: HTTP, JSON, members -----------------------------------
+
+# GET or POST with the member's certificate. All that curl needs comes on its standard input, so
+# that neither a token nor a password is ever in an argument list or in the environment.
+#   request URL [BODY [TOKEN]]
+# Prints the body; fails as curl does. With $body empty it is a GET.
+request() {
+  {
+    printf 'url = "%s"\n' "$1"
+    [ -z "${2:-}" ] || printf 'data = "%s"\n' "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')"
+    [ -z "${3:-}" ] || printf 'header = "Authorization: %s"\n' "$3"
+  } | curl -sS --http1.1 --noproxy '*' --connect-timeout 2 --max-time "${request_time:-10}" \
+    --cacert "$pki/ca.crt" --cert "$pki/server.crt" --key "$pki/server.key" -K - 2>&1
+}
+
+json() { # json FIELD TEXT: the first value of that name, without quotes
+  printf '%s' "$2" | awk -v field="\"$1\":" '{
+    at = index($0, field)
+    if (!at) next
+    rest = substr($0, at + length(field))
+    sub(/^ */, "", rest)
+    if (substr(rest, 1, 1) == "\"") { rest = substr(rest, 2); sub(/".*/, "", rest) }
+    else sub(/[],}].*/, "", rest)
+    print rest
+    exit
+  }'
+}
+
+# From a member list (the client port's or the peer port's) to lines of
+#   ID NAME PEER-URL CLIENT-URL learner|voter
+# where a member that never started has `-` for its name and client URL.
+member_lines() {
+  printf '%s' "$1" | awk '
+    function value(text, field,   at) {
+      at = match(text, "\"(" field ")\":")
+      if (!at) return "-"
+      text = substr(text, RSTART + RLENGTH)
+      sub(/^\[/, "", text)
+      if (substr(text, 1, 1) == "\"") { text = substr(text, 2); sub(/".*/, "", text) }
+      else sub(/[],}].*/, "", text)
+      return text == "" ? "-" : text
+    }
+    {
+      # The gateway puts the list behind a header whose member_id is not a member.
+      sub(/^.*"members":/, "")
+      count = split($0, records, /\},[ ]*\{/)
+      for (i = 1; i <= count; i++)
+        if (records[i] ~ /peerURLs/)
+          print value(records[i], "ID|id"), value(records[i], "name"), \
+            value(records[i], "peerURLs"), value(records[i], "clientURLs"), \
+            (records[i] ~ /"isLearner": *true/ ? "learner" : "voter")
+    }'
+}
+
+# Log in as root at client URL $1. Sets $etcd_token; empty where authentication is not yet on.
+log_in() {
+  etcd_token=''
+  [ -n "${credentials:-}" ] || return 0
+  answer=$(request "$1/v3/auth/authenticate" "$credentials") || return 1
+  case $answer in
+    *'"token"'*) etcd_token=$(json token "$answer") ;;
+    *'authentication is not enabled'*) ;;
+    *'authentication failed, invalid user ID or password'*)
+      die "etcd refuses root's password: it is not the one in the stack's configuration. Set etcd_root_password to the one in use"
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+read_credentials() { IFS= read -r credentials || [ -n "${credentials:-}" ] || die "root's credentials are missing on standard input"; }
+
+# etcd URL PATH BODY: one call as root; prints the answer, fails when it is an error.
+etcd() {
+  answer=$(request "$1/v3/$2" "$3" "${etcd_token:-}") || {
+    printf '%s\n' "$answer"
+    return 1
+  }
+  printf '%s\n' "$answer"
+  case $answer in *'"error":'* | '{"code":'*) return 1 ;; esac
+}
+
+# What a peer says on its peer port, which answers without a login and without quorum. Prints
+#   formed | forming | not-running | unreachable REASON
+probe() {
+  if answer=$(request_time=3 request "$1/version"); then
+    case $answer in
+      *'"etcdcluster":"not_decided"'*) say forming ;;
+      *'"etcdcluster":"'[0-9]*) say formed ;;
+      *) say "unreachable (it answered: $(printf '%s' "$answer" | cut -c 1-120))" ;;
+    esac
+  elif refused "$1"; then
+    say not-running
+  else
+    say "unreachable ($(printf '%s' "$answer" | sed 's/^curl: ([0-9]*) //' | cut -c 1-160))"
+  fi
+}
+
+# Did the machine itself answer that nothing listens there? A host that is away, a firewall that
+# drops and a wrong certificate must not count as "etcd does not run".
+refused() {
+  curl -sv --noproxy '*' --connect-timeout 2 --max-time 3 -k "$1/version" 2>&1 >/dev/null |
+    grep -q 'Connection refused'
+}
+
+# Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.
+load_members() {
+  answer=$(etcd "$endpoint" cluster/member/list '{}') ||
+    die "$endpoint does not give the member list: $(printf '%s' "$answer" | cut -c 1-200)"
+  members=$(member_lines "$answer")
+}
+
+own_line() { printf '%s\n' "$members" | awk -v me="$peer_url" '$3 == me'; }
+field() { printf '%s' "$2" | cut -d ' ' -f "$1"; }
+
+# Started voters besides this member, as its own peer port knows them: their client URLs.
+other_voters() {
+  member_lines "$(request "$peer_url/members")" |
+    awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }'
+}
+
+# Log in at the first of the client URLs in $1 that lets root in. Sets $endpoint. Learners do not
+# serve logins.
+choose_endpoint() {
+  for endpoint in $1; do
+    doing="logging in at $endpoint"
+    log_in "$endpoint" && return
+  done
+  die "no member lets root in; asked $(printf '%s' "$1" | tr '\n' ' '): $(printf '%s' "${answer:-no answer}" | cut -c 1-200)"
+}
+
+# Log in where a login is served: at this member, or by way of another voter when it is a learner.
+log_in_near() {
+  if [ "$(role)" = learner ]; then choose_endpoint "$(other_voters)"; else choose_endpoint "$client_url"; fi
+}
+
+role() {
+  case $(member_lines "$(request "$peer_url/members")" | awk -v me="$peer_url" '$3 == me { print $5 }') in
+    learner) say learner ;;
+    *) say voter ;;
+  esac
+}
+
+status_of() { etcd "$1" maintenance/status '{}'; }

@@ -1,0 +1,49 @@
+#!/bin/sh
+# etcd-node: what a Linux machine does to be a member of an etcd cluster.
+# Sent by the Pulumi program; people may run it by hand (`etcd-node help`).
+# Every subcommand may be run again after a half-done run.
+set -eu
+LC_ALL=C
+export LC_ALL
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+umask 022
+
+usage() {
+  cat <<'END'
+usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
+
+  status      what this member is, what runs, and what its peers say
+  preflight   is this machine fit to be a member? changes nothing
+  binary      put a version of etcd on the machine; the running one stays
+  tls         put the CA bundle, the certificate and the key in place (stdin)
+  config      write etcd's configuration and its unit (stdin)
+  seat        take the seat in the cluster: found it, join it, or come back
+  rollout     restart the member safely, if what it runs differs from the files
+  access      root, its role, and `auth enable` (credentials on stdin)
+  leave       give up the seat: hand over, be removed, stop
+  erase       take what etcd-node put here off the machine
+
+`--cluster` defaults to etcd. Credentials of root come on standard input as one
+line of JSON, {"name": "root", "password": "..."}, and never any other way.
+END
+}
+
+main() {
+  command=${1:-help}
+  case $command in
+    help | -h | --help) usage && return ;;
+    status | stamp | preflight | binary | tls | config | seat | rollout | access | leave | erase) ;;
+    *) usage >&2 && die "there is no subcommand \`$command\`" ;;
+  esac
+  [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"
+  parse_options "$@"
+  place_paths
+  case $command in
+    status | stamp) ;;
+    *)
+      [ -n "${ETCD_NODE_LIMIT:-}" ] || run_limited "$@"
+      trap timed_out TERM
+      ;;
+  esac
+  "do_$command"
+}

@@ -1,0 +1,128 @@
+# ---- preflight: is this machine fit to be a member? -------------------------
+
+findings=''
+find_fault() { # what is wrong, and the cure
+  findings="$findings
+  - $1. Cure: $2."
+}
+
+do_preflight() {
+  check_programs
+  check_address
+  check_port "$client_port" client
+  check_port "$peer_port" peer
+  check_data_directory
+  check_disk
+  check_clock
+  [ -z "$findings" ] || die "this machine cannot be $name yet; nothing was changed:$findings"
+  say "$name: the machine is fit ($(architecture), $(free_mib "$(existing_parent "$data")") MiB free)"
+}
+
+check_programs() {
+  [ -d /run/systemd/system ] ||
+    find_fault "systemd is not the init system" "use a machine that runs systemd"
+  needed='curl awk sed tar gzip sha256sum flock timeout readlink useradd ss'
+  case $method in package | preinstalled) needed='curl awk sed sha256sum flock timeout readlink useradd ss' ;; esac
+  missing=''
+  for program in $needed; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+  done
+  [ -z "$missing" ] ||
+    find_fault "these programs are missing:$missing" "install the packages that hold them (curl, gawk or mawk, tar, gzip, coreutils, util-linux, passwd, iproute2)"
+  case $(architecture) in
+    amd64 | arm64) ;;
+    *) find_fault "etcd is not provided for the architecture $(uname -m)" "use an x86_64 or aarch64 machine" ;;
+  esac
+  if [ "$method" = preinstalled ]; then
+    for program in etcd etcdctl; do
+      command -v "$program" >/dev/null 2>&1 ||
+        find_fault "etcd_install is preinstalled, but \`$program\` is not on root's PATH" "install it in /usr/local/bin, or choose another etcd_install"
+    done
+  fi
+}
+
+own_addresses() {
+  ip -o addr show 2>/dev/null | awk '{ sub(/\/.*/, "", $4); print $4 }'
+}
+
+check_address() {
+  case $address in
+    *[!0-9a-f:.]*)
+      resolved=$(getent ahosts "$address" | awk '{ print $1 }' | sort -u)
+      if [ -z "$resolved" ]; then
+        find_fault "the name $address cannot be resolved here" "put it in the DNS or in /etc/hosts of every node"
+        return
+      fi
+      ;;
+    *) resolved=$address ;;
+  esac
+  for one in $resolved; do
+    own_addresses | grep -qxF "$one" && return
+  done
+  find_fault "the address $address is not on this machine (it has: $(own_addresses | grep -v '^fe80' | tr '\n' ' '))" \
+    "correct the host's key in the inventory (ansible_host may name another way in for SSH)"
+}
+
+check_port() {
+  holder=$(ss -Hltnp "sport = :$1" 2>/dev/null | grep -o 'users:(("[^"]*",pid=[0-9]*' | sed 's/users:(("//; s/",pid=/ /' | head -n 1)
+  [ -n "$holder" ] || return 0
+  # Our own etcd of an earlier run, perhaps of one that was interrupted, may hold its port.
+  [ "${holder#* }" != "$(systemctl show -p MainPID --value "$unit" 2>/dev/null)" ] || ! is_ours || return 0
+  find_fault "the $2 port $1 is held by \`${holder% *}\` (process ${holder#* })" \
+    "stop it, or choose another port in the inventory"
+}
+
+# The data directory and the unit are ours when our own configuration names them.
+is_ours() { [ -s "$etc/etcd.yaml" ] && [ "$(config_value data-dir)" = "$data" ]; }
+
+check_data_directory() {
+  if [ -e "$data" ] && [ ! -d "$data" ]; then
+    find_fault "$data is not a directory" "choose another etcd_data"
+  elif [ -e "$data" ] && [ -n "$(ls -A "$data" 2>/dev/null)" ] && ! is_ours; then
+    find_fault "$data is not empty and not this instance's" \
+      "look at what it holds; move it away, or choose another etcd_data"
+  fi
+  if [ -e "$unit_file" ] && [ ! -L "$unit_file" ] && ! grep -q '^# Written by etcd-node' "$unit_file"; then
+    find_fault "$unit_file is somebody else's" "remove that etcd first, or give this cluster another name"
+  fi
+}
+
+existing_parent() {
+  place=$1
+  while [ ! -d "$place" ]; do place=$(dirname "$place"); done
+  say "$place"
+}
+
+free_mib() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
+
+check_disk() {
+  place=$(existing_parent "$data")
+  free=$(free_mib "$place")
+  [ "$free" -ge 512 ] ||
+    find_fault "only $free MiB are free for $data" "free at least 512 MiB (the quota and as much again is a good size)"
+  probe_file=$place/.etcd-node.$$
+  # etcd writes small records and waits for the disk after each; this does the same.
+  seconds=$(timeout 20 dd if=/dev/zero of="$probe_file" bs=2300 count=20 oflag=dsync 2>&1 |
+    sed -n 's/.*copied, \([0-9.e-]*\) s,.*/\1/p')
+  rm -f "$probe_file"
+  milliseconds=$(awk -v s="${seconds:-20}" 'BEGIN { printf "%.1f", s / 20 * 1000 }')
+  if awk -v ms="$milliseconds" 'BEGIN { exit !(ms > 10) }'; then
+    warn "$name: the disk under $place needs $milliseconds ms for a synchronous write; etcd wants less than 10 ms. Use an SSD, or expect elections"
+  fi
+}
+
+# `clock` is the time of the machine that runs Pulumi when this run began. All nodes are held
+# against it, so they are held against each other; certificates are dated by it.
+check_clock() {
+  [ -n "$clock" ] || return 0
+  behind=$((clock - $(date +%s)))
+  if [ "$behind" -gt 5 ]; then
+    find_fault "the clock is $behind s behind the machine that runs Pulumi, so new certificates are not valid here yet" \
+      "let chrony or systemd-timesyncd set it"
+  elif [ "$behind" -lt -900 ]; then
+    find_fault "the clock is $((-behind)) s ahead of the machine that runs Pulumi" \
+      "let chrony or systemd-timesyncd set it, on both"
+  elif [ "$behind" -lt -120 ]; then
+    warn "$name: the clock is $((-behind)) s ahead of the start of this run; a run that waited long explains it, else see chrony"
+  fi
+}

@@ -1,0 +1,149 @@
+"""Commands on nodes: the only user of pulumi_command.
+
+Every Command's text is short and holds no secret, because a failing Command prints it; secrets
+go in on standard input. Every text may run again after a half-done run, because a Command runs
+its update when any input changes, the connection included.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_command import remote
+
+from etcd_component.model import Node
+from etcd_component.render import NODE_PROGRAM
+from etcd_component.ssh import Login
+
+_DIAL_SECONDS = 5
+_DIAL_ATTEMPTS = 8
+
+
+class Machine:
+    """Makes Commands for one node."""
+
+    def __init__(self, node: Node) -> None:
+        """The node as the inventory describes it, its login complete."""
+        self._login = node.login
+        self._connection = _connection(node.login)
+
+    def etcd_node(
+        self, subcommand: str, *options: str | Sequence[str], document: str | None = None
+    ) -> str:
+        """The command line of one run of the node program, one option a line.
+
+        `options` are flags or pairs of a flag and its value; `document` is given to the program
+        on standard input and is part of the text, so it must not be secret.
+        """
+        words = [[f"{self._sudo}{NODE_PROGRAM} {subcommand}"]]
+        words += [[one] if isinstance(one, str) else list(one) for one in options]
+        lines = [words[0][0], *(" ".join(shlex.quote(word) for word in line) for line in words[1:])]
+        text = " \\\n  ".join(lines)
+        return text if document is None else f"{text} <<'END'\n{document}END"
+
+    def first_contact(self, options: Sequence[str | Sequence[str]]) -> str:
+        """Run preflight from the program on standard input, and only then leave it there."""
+        check = self.etcd_node("preflight", *options).replace(NODE_PROGRAM, 'sh "$program"', 1)
+        return "\n".join(
+            [
+                "program=$(mktemp) && trap 'rm -f \"$program\"' EXIT",
+                'cat >"$program" &&',
+                f"{check} &&",
+                f'{self._sudo}install -D -m 755 "$program" {NODE_PROGRAM}',
+            ]
+        )
+
+    @property
+    def _sudo(self) -> str:
+        return "sudo -n " if self._login.sudo else ""
+
+    def run(  # noqa: PLR0913 - the life of a resource
+        self,
+        name: str,
+        *,
+        opts: pulumi.ResourceOptions,
+        create: pulumi.Input[str],
+        update: pulumi.Input[str] | None = None,
+        delete: str | None = None,
+        stdin: pulumi.Input[str] | None = None,
+    ) -> remote.Command:
+        """A Command on this node. Without `update`, `create` runs again on any change."""
+        return remote.Command(
+            name,
+            connection=self._connection,
+            create=create,
+            update=update,
+            delete=delete,
+            stdin=stdin,
+            add_previous_output_in_env=False,
+            # A replacement must not run the old `delete` after the new `create`.
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(delete_before_replace=True), opts
+            ),
+        )
+
+    def upload(
+        self, name: str, source: str, path: str, opts: pulumi.ResourceOptions
+    ) -> remote.CopyToRemote:
+        """Copy a local file to the node; the path should name the node, see `pulumi_command`.
+
+        A changed connection alone does not make the provider copy again.
+        """
+        return remote.CopyToRemote(
+            name,
+            connection=self._connection,
+            source=pulumi.FileAsset(source),
+            remote_path=path,
+            opts=opts,
+        )
+
+
+def remember(
+    name: str,
+    *,
+    opts: pulumi.ResourceOptions,
+    triggers: Sequence[str] | None = None,
+    secret: str | None = None,
+) -> remote.Command:
+    """A Command without a script: it never dials, and keeps for ever what it is first given.
+
+    Its `triggers` and `stdin` outputs are the first ones, known already in the first preview,
+    whatever is passed in later runs.
+    """
+    return remote.Command(
+        name,
+        connection=remote.ConnectionArgs(host="nowhere.invalid"),
+        triggers=list(triggers) if triggers is not None else None,
+        stdin=None if secret is None else pulumi.Output.secret(secret),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["*"])),
+    )
+
+
+def _connection(login: Login) -> remote.ConnectionArgs:
+    bastion = login.bastion
+    return remote.ConnectionArgs(
+        host=login.host,
+        port=login.port,
+        user=login.user,
+        private_key=_secret(login.private_key),
+        private_key_password=_secret(login.private_key_passphrase),
+        host_key=login.host_key,
+        dial_error_limit=_DIAL_ATTEMPTS,
+        per_dial_timeout=_DIAL_SECONDS,
+        proxy=None
+        if bastion is None
+        else remote.ProxyConnectionArgs(
+            host=bastion.host,
+            port=bastion.port,
+            user=bastion.user,
+            private_key=_secret(bastion.private_key),
+            private_key_password=_secret(bastion.private_key_passphrase),
+            host_key=bastion.host_key,
+            dial_error_limit=_DIAL_ATTEMPTS,
+            per_dial_timeout=_DIAL_SECONDS,
+        ),
+    )
+
+
+def _secret(text: str | None) -> pulumi.Output[str] | None:
+    return None if text is None else pulumi.Output.secret(text)

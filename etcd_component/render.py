@@ -1,0 +1,201 @@
+"""What is put on a node, as text: etcd's configuration, the systemd unit, the node program.
+
+Pure functions: the same model gives the same text. Golden files in the tests hold the texts.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from etcd_component.model import Cluster, Instance
+
+NODE_PROGRAM = "/usr/local/sbin/etcd-node"
+"""Where the node program stands on a node."""
+
+_PARTS = (
+    "main",
+    "common",
+    "api",
+    "preflight",
+    "files",
+    "seat",
+    "rollout",
+    "access",
+    "leave",
+    "status",
+)
+
+
+def node_program() -> str:
+    """The shell program that runs on a node, packed from its parts into one file."""
+    folder = resources.files("etcd_component") / "node"
+    parts = [(folder / f"{part}.sh").read_text(encoding="utf-8") for part in _PARTS]
+    return "\n".join([*parts, 'main "$@"\n'])
+
+
+def etcd_config(cluster: Cluster, instance: Instance) -> str:
+    """etcd's configuration file, less how the seat is taken, which only the node can know.
+
+    etcd ignores keys it does not know without a word, so only keys of the wanted version are
+    written. Source of the keys: etcd's `server/embed/config.go` at each release.
+    """
+    return _as_yaml(
+        {
+            "name": instance.name,
+            "data-dir": instance.data_dir,
+            "listen-peer-urls": _listen(instance, instance.peer_port),
+            # The local address lets a person on the node, and the node program, always in.
+            "listen-client-urls": ",".join(
+                dict.fromkeys(
+                    [
+                        _listen(instance, instance.client_port),
+                        *(
+                            [f"https://127.0.0.1:{instance.client_port}"]
+                            if instance.node.is_ip
+                            else []
+                        ),
+                    ]
+                )
+            ),
+            "initial-advertise-peer-urls": instance.peer_url,
+            "advertise-client-urls": instance.client_url,
+            **_settings(cluster),
+            **_transport(cluster),
+            **cluster.settings.options,
+        }
+    )
+
+
+def _settings(cluster: Cluster) -> dict[str, Any]:
+    settings = cluster.settings
+    checks = (
+        {
+            "experimental-initial-corrupt-check": True,
+            "experimental-compact-hash-check-enabled": True,
+        }
+        if settings.minor == "3.5"
+        else {"feature-gates": "CompactHashCheck=true,InitialCorruptCheck=true"}
+    )
+    return {
+        "heartbeat-interval": settings.heartbeat_interval,
+        "election-timeout": settings.election_timeout,
+        "quota-backend-bytes": settings.quota_bytes,
+        # Off by default in etcd: without it the database grows until the quota stops all writes.
+        "auto-compaction-mode": "periodic",
+        "auto-compaction-retention": settings.compaction_retention,
+        "snapshot-count": settings.snapshot_count,
+        "metrics": settings.metrics,
+        "logger": "zap",
+        "log-level": settings.log_level,
+        "log-outputs": ["stderr"],
+        # Patroni speaks to the gateway.
+        "enable-grpc-gateway": True,
+        "tls-min-version": "TLS1.2",
+        **checks,
+    }
+
+
+def _transport(cluster: Cluster) -> dict[str, Any]:
+    place = f"/etc/etcd/{cluster.name}/pki"
+    files = {
+        "cert-file": f"{place}/server.crt",
+        "key-file": f"{place}/server.key",
+        "trusted-ca-file": f"{place}/ca.crt",
+    }
+    return {
+        # The CA alone makes etcd demand a certificate; the flag would let a certificate's common
+        # name log in without a password, and turn Patroni away.
+        "client-transport-security": {**files, "client-cert-auth": False},
+        # A client's certificate is of the same CA; the cluster's name, which only members'
+        # certificates carry, keeps clients off the peer port.
+        "peer-transport-security": {
+            **files,
+            "client-cert-auth": True,
+            "allowed-hostname": [cluster.name],
+        },
+    }
+
+
+def _listen(instance: Instance, port: int) -> str:
+    return f"https://{instance.node.listen_host}:{port}"
+
+
+def _as_yaml(settings: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(settings), sort_keys=False, width=10_000, allow_unicode=True)
+
+
+def unit(cluster: Cluster, instance: Instance) -> str:
+    """The systemd unit of an instance.
+
+    Restarts without a limit, because a member may wait for its peers as long as it takes; never
+    on a clean exit, because a member that was removed from its cluster exits cleanly. Not
+    killed at the start, because READY comes only with a quorum.
+    """
+    state = cluster.unit.removesuffix(".service")
+    return f"""\
+# Written by etcd-node. Changes here are lost; `systemctl edit {state}` keeps yours apart.
+[Unit]
+Description=etcd {instance.name}, member of cluster {cluster.name}
+Documentation=https://etcd.io/docs/
+Wants=network-online.target
+After=network-online.target time-sync.target
+RequiresMountsFor={instance.data_dir}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+User=etcd
+Group=etcd
+ExecStartPre=-+{NODE_PROGRAM} stamp --cluster {cluster.name}
+ExecStart=/opt/etcd/clusters/{cluster.name}/bin/etcd --config-file=/etc/etcd/{cluster.name}/etcd.yaml
+Restart=on-failure
+RestartSec=2s
+TimeoutStartSec=infinity
+TimeoutStopSec=60s
+RuntimeDirectory={state}
+LimitNOFILE=65536
+OOMScoreAdjust=-1000
+IOSchedulingClass=best-effort
+IOSchedulingPriority=0
+
+ReadWritePaths={instance.data_dir}
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def fingerprint(config: str, unit_text: str, ca_bundle: str) -> str:
+    """What a restart would change, as a short name: it stands in the preview of a rollout."""
+    return hashlib.sha256((config + unit_text + ca_bundle).encode()).hexdigest()[:12]
