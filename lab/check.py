@@ -1,0 +1,109 @@
+"""Whether a lab can run on this machine, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import cgroups, firewall
+from lab.errors import LabError
+from lab.shell import attempt, environment, load_module, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PACKAGES = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "ip": "iproute2",
+    "ssh-keygen": "openssh-client",
+    "iptables": "iptables",
+    "nsenter": "util-linux",
+}
+
+
+def findings() -> list[str]:
+    """Return what keeps a lab from running here, each with its cure; empty if nothing does."""
+    if sys.platform != "linux":
+        return ["This is not Linux: run the lab in a Linux virtual machine, as root."]
+    if os.geteuid() != 0:
+        return [
+            "You are not root, and nodes need namespaces, mounts and a bridge: run it with sudo -E."
+        ]
+    found = [*_programs(), *_cgroups(), *_overlays()]
+    if not missing_packages():
+        found += [*_namespaces(), *_iptables()]
+    return found
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that must be installed first."""
+    path = environment()["PATH"]
+    return sorted(
+        package for program, package in _PACKAGES.items() if not shutil.which(program, path=path)
+    )
+
+
+def install_packages(say: Callable[[str], None]) -> None:
+    """Install what is missing, where that is possible: as root on Debian and its relatives.
+
+    Raises LabError when apt-get fails.
+    """
+    packages = missing_packages()
+    if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    say(f"host packages: installing {' '.join(packages)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if attempt(install, extra_environment=quiet).returncode != 0:
+        run(["apt-get", "update"])
+        run(install, extra_environment=quiet)
+
+
+def _programs() -> list[str]:
+    packages = missing_packages()
+    if not packages:
+        return []
+    return [f"Programs are missing: install the packages {' '.join(packages)}."]
+
+
+def _cgroups() -> list[str]:
+    if cgroups.hierarchies():
+        return []
+    return [
+        "Control groups are not mounted at /sys/fs/cgroup, and systemd cannot run without them: mount them."
+    ]
+
+
+def _overlays() -> list[str]:
+    if "\toverlay\n" in Path("/proc/filesystems").read_text():
+        return []
+    if load_module("overlay"):
+        return []
+    return ["The kernel has no overlayfs: use a kernel that has it."]
+
+
+def _namespaces() -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="etcd-lab-check-") as place:
+        tried = attempt(
+            ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"]
+            + ["sh", "-c", f"mount -t tmpfs none {place} && ip link add check type bridge"]
+        )
+    if tried.returncode == 0:
+        return []
+    why = tried.stderr.strip() or "no reason given"
+    return [
+        f"Namespaces, mounts or bridges cannot be made here ({why}): use a machine, not a container."
+    ]
+
+
+def _iptables() -> list[str]:
+    try:
+        firewall.backend()
+    except LabError as error:
+        return [str(error)]
+    return []

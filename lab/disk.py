@@ -1,0 +1,83 @@
+"""A node's disk: a layer over the shared base system, which is what the node has written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import keys
+from lab.shell import attempt, run
+
+if TYPE_CHECKING:
+    from lab.naming import Naming
+
+
+def home(naming: Naming, number: int) -> Path:
+    """Directory of one node: its disk, its pidfile, its console log."""
+    return naming.nodes_home / str(number)
+
+
+def root(naming: Naming, number: int) -> Path:
+    """Where the node's file system is mounted on the host while it runs."""
+    return home(naming, number) / "root"
+
+
+def mount(naming: Naming, number: int, base: Path) -> None:
+    """Mount the node's disk over `base` and write what makes a base system this node."""
+    place = root(naming, number)
+    upper, work = place.with_name("upper"), place.with_name("work")
+    for directory in (place, upper, work):
+        directory.mkdir(parents=True, exist_ok=True)
+    unmount(naming, number)
+    options = f"lowerdir={base},upperdir={upper},workdir={work}"
+    run(["mount", "-t", "overlay", f"etcd-lab-{naming.name}", "-o", options, str(place)])
+    _personalise(naming, number, place)
+
+
+def unmount(naming: Naming, number: int) -> None:
+    """Unmount the node's disk, if it is mounted, however often."""
+    for point in mounts_below(home(naming, number)):
+        if attempt(["umount", point]).returncode != 0:
+            # Somebody's shell stands in it: it goes when they leave, and nobody waits for them.
+            attempt(["umount", "--lazy", point])
+
+
+def empty(naming: Naming, number: int) -> None:
+    """Lose everything the node has ever written. The node must be down."""
+    unmount(naming, number)
+    for layer in ("upper", "work"):
+        shutil.rmtree(home(naming, number) / layer, ignore_errors=True)
+
+
+def mounts_below(directory: Path) -> list[str]:
+    """Return the mount points at and below a directory, the deepest first."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    inside = [
+        point for point in points if point == str(directory) or point.startswith(f"{directory}/")
+    ]
+    return sorted(inside, key=len, reverse=True)
+
+
+def _personalise(naming: Naming, number: int, place: Path) -> None:
+    (place / "etc/hostname").write_text(f"node{number}\n")
+    # Its own name must be here, or every sudo asks DNS for it and waits.
+    (place / "etc/hosts").write_text(
+        f"127.0.0.1 localhost\n::1 localhost\n{naming.address(number)} node{number}\n"
+    )
+    (place / "etc/resolv.conf").write_text(_resolvers())
+    keys.install(naming, number, place)
+
+
+def _resolvers() -> str:
+    """Return the host's resolv.conf, or what stands behind it if it only points at the host itself."""
+    for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
+        lines = path.read_text().splitlines() if path.exists() else []
+        useful = [
+            line
+            for line in lines
+            if not line.startswith(("#", "nameserver 127.", "nameserver ::1"))
+        ]
+        if any(line.startswith("nameserver") for line in useful):
+            return "\n".join(useful) + "\n"
+    return ""

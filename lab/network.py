@@ -1,0 +1,128 @@
+"""The lab's network: one bridge, one network namespace per node, a way out to the package mirrors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import firewall
+from lab.errors import LabError
+from lab.naming import HOME
+from lab.shell import attempt, load_module, run
+
+if TYPE_CHECKING:
+    from lab.naming import Naming
+
+_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+# Left beside the labs, so that the last one that goes switches forwarding off again.
+_FORWARD_WAS_OFF = HOME / "ip_forward-was-off"
+_NAMESPACES = Path("/run/netns")
+_INTERFACES = Path("/sys/class/net")
+
+
+def namespace_file(naming: Naming, number: int) -> Path:
+    """File by which the network namespace of a node is known."""
+    return _NAMESPACES / naming.namespace(number)
+
+
+def ensure_bridge(naming: Naming) -> None:
+    """Make the bridge with the host's address, and let nodes reach the world through it.
+
+    Raises LabError when something else on this host has the subnet.
+    """
+    _refuse_taken_subnet(naming)
+    bridge = naming.bridge
+    if not (_INTERFACES / bridge).exists():
+        run(["ip", "link", "add", bridge, "type", "bridge"])
+    run(["ip", "address", "replace", f"{naming.gateway}/24", "dev", bridge])
+    run(["ip", "link", "set", bridge, "up"])
+    # A partition is a rule of iptables, which sees what passes between two nodes only when the bridge shows it.
+    # This knob is the bridge's own; the one for all bridges of the host stays as it is.
+    knob = _INTERFACES / bridge / "bridge/nf_call_iptables"
+    if not knob.exists():
+        load_module("br_netfilter")
+    knob.write_text("1")
+    if _FORWARD.read_text().strip() == "0":
+        _FORWARD_WAS_OFF.touch()
+        _FORWARD.write_text("1")
+    firewall.apply(naming, firewall.cuts(naming))
+
+
+def ensure_namespace(naming: Naming, number: int) -> None:
+    """Make the network namespace of a node, with its address, and plug it into the bridge."""
+    namespace, interface = naming.namespace(number), naming.interface(number)
+    inside = ["ip", "-n", namespace]
+    if namespace_file(naming, number).exists() and (_INTERFACES / interface).exists():
+        if attempt([*inside, "route", "show", "default"]).stdout.strip():
+            return
+    # Whole or not at all: half a network, left by a run that was killed, is made anew.
+    remove_namespace(naming, number)
+    run(["ip", "netns", "add", namespace])
+    run(
+        ["ip", "link", "add", interface, "type", "veth"]
+        + ["peer", "name", "eth0", "netns", namespace]
+    )
+    run(["ip", "link", "set", interface, "master", naming.bridge, "up"])
+    run([*inside, "link", "set", "lo", "up"])
+    run([*inside, "link", "set", "eth0", "up"])
+    run([*inside, "address", "add", f"{naming.address(number)}/24", "dev", "eth0"])
+    run([*inside, "route", "add", "default", "via", naming.gateway])
+
+
+def remove_namespace(naming: Naming, number: int) -> None:
+    """Remove the network of one node, or what there is of it."""
+    if (_INTERFACES / naming.interface(number)).exists():
+        attempt(["ip", "link", "delete", naming.interface(number)])
+    path = namespace_file(naming, number)
+    if path.exists():
+        attempt(["ip", "netns", "delete", path.name])
+        # A run that was killed can leave the file without the mount, which ip refuses to delete.
+        path.unlink(missing_ok=True)
+
+
+def remove(naming: Naming) -> None:
+    """Remove everything of the lab's network, whatever there is of it."""
+    for number in numbers(naming):
+        remove_namespace(naming, number)
+    firewall.remove(naming)
+    if (_INTERFACES / naming.bridge).exists():
+        run(["ip", "link", "delete", naming.bridge])
+
+
+def restore_forwarding() -> None:
+    """Switch forwarding off again if a lab switched it on and no lab is left."""
+    others = [path for path in HOME.iterdir() if path.is_dir()] if HOME.exists() else []
+    if others:
+        return
+    if _FORWARD_WAS_OFF.exists():
+        _FORWARD.write_text("0")
+        _FORWARD_WAS_OFF.unlink()
+    with contextlib.suppress(OSError):
+        HOME.rmdir()
+
+
+def numbers(naming: Naming) -> set[int]:
+    """Return the numbers of nodes that have something of a network on this machine."""
+    found = set()
+    for directory, prefix in (
+        (_NAMESPACES, naming.namespace_prefix),
+        (_INTERFACES, naming.interface_prefix),
+    ):
+        names = [path.name for path in directory.iterdir()] if directory.exists() else []
+        endings = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        found |= {int(ending) for ending in endings if ending.isdigit()}
+    return found
+
+
+def _refuse_taken_subnet(naming: Naming) -> None:
+    for interface in json.loads(run(["ip", "-json", "-4", "address", "show"])):
+        for entry in interface.get("addr_info", []):
+            taken = str(entry.get("local", "")).startswith(f"{naming.subnet}.")
+            if taken and interface["ifname"] != naming.bridge:
+                message = (
+                    f"{interface['ifname']} of this host already has {entry['local']}: "
+                    f"give the lab another subnet with --subnet."
+                )
+                raise LabError(message)

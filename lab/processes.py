@@ -1,0 +1,155 @@
+"""Processes the lab started, told apart from whatever later got the same process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+from lab.shell import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_PROC = Path("/proc")
+_LAUNCH_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: its id, and its start in clock ticks since boot, which no successor shares."""
+
+    pid: int
+    start: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs; a zombie does not."""
+        found = _stat(self.pid)
+        return found is not None and found[1] == self.start and found[0] not in "ZX"
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to this process, or to nobody when it is gone."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def find(pid: int) -> Process | None:
+    """Return the process that has this id now."""
+    found = _stat(pid)
+    return Process(pid, found[1]) if found else None
+
+
+def read_pidfile(path: Path) -> Process | None:
+    """Return the process that wrote `path` (a copy of its /proc/PID/stat), or None if it does not run."""
+    try:
+        state_start = _parse_stat(path.read_text())
+        pid = int(path.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    process = Process(pid, state_start[1])
+    return process if process.alive else None
+
+
+def launch(
+    command: Sequence[str], *, pidfile: Path, log: Path, groups: Iterable[Path] = ()
+) -> None:
+    """Start a daemon: out of reach of this terminal, in the given cgroups, with a pidfile of its own.
+
+    Returns when the pidfile is there; raises LabError if that does not happen.
+
+    The pidfile is written by the process that then becomes `command`, so that no kill at any moment leaves
+    a daemon that no file knows.
+    """
+    become = (
+        'pidfile=$1; n=$2; shift 2; while [ "$n" -gt 0 ]; do echo $$ >"$1/cgroup.procs"; shift; '
+        'n=$((n - 1)); done; cat /proc/$$/stat >"$pidfile.new" && mv "$pidfile.new" "$pidfile" && '
+        'exec "$@"'
+    )
+    places = [str(group) for group in groups]
+    wrapped = ["sh", "-c", become, "sh", str(pidfile), str(len(places)), *places, *command]
+    pidfile.unlink(missing_ok=True)
+    # The shell in between ends at once: the daemon belongs to the machine's init, and leaves no zombie here.
+    run(["sh", "-c", 'setsid "$@" </dev/null >>"$0" 2>&1 &', str(log), *wrapped])
+    deadline = time.monotonic() + _LAUNCH_SECONDS
+    while not pidfile.exists():
+        if time.monotonic() > deadline:
+            message = f"{command[0]} did not start: see {log}."
+            raise LabError(message)
+        time.sleep(0.005)
+
+
+def in_namespace(namespace_file: Path) -> Iterator[Process]:
+    """Yield the processes in the network namespace that is mounted at `namespace_file`."""
+    try:
+        wanted = namespace_file.stat()
+    except OSError:
+        return
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            seen = (entry / "ns/net").stat()
+        except OSError:
+            continue
+        if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino):
+            process = find(int(entry.name))
+            if process:
+                yield process
+
+
+def is_init(process: Process) -> bool:
+    """Whether the process is number 1 of a process namespace below ours."""
+    try:
+        status = (_PROC / str(process.pid) / "status").read_text()
+    except OSError:
+        return False
+    for line in status.splitlines():
+        if line.startswith("NSpid:"):
+            numbers = line.split()[1:]
+            return len(numbers) > 1 and numbers[-1] == "1"
+    return False
+
+
+def wait_until_gone(processes: Iterable[Process], *, seconds: float) -> list[Process]:
+    """Wait until none of the processes runs, at most `seconds`; return those that still do."""
+    deadline = time.monotonic() + seconds
+    left = [process for process in processes if process.alive]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = [process for process in left if process.alive]
+    return left
+
+
+def kill_all(processes: Iterable[Process], *, what: str) -> None:
+    """SIGKILL the processes and wait until they are gone.
+
+    Raises LabError when the kernel does not let them go within 20 s.
+    """
+    targets = list(processes)
+    for process in targets:
+        process.kill()
+    left = wait_until_gone(targets, seconds=20)
+    if left:
+        numbers = ", ".join(str(process.pid) for process in left)
+        message = f"{what} does not die (process {numbers}): look at it with `ps`, then try again."
+        raise LabError(message)
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    try:
+        return _parse_stat((_PROC / str(pid) / "stat").read_text())
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _parse_stat(text: str) -> tuple[str, int]:
+    # The second field is the program's name, which may hold spaces and brackets: count from its end.
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[19])
