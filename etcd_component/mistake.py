@@ -1,7 +1,8 @@
 """What is said to a person whose input cannot stand."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,6 +33,31 @@ class Wrong(Exception):  # noqa: N818 - the domain's word
     def at(self, place: str) -> Mistake:
         """The mistake, with the place where it was made."""
         return Mistake(place, self.problem, self.cure)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What has been found so far. Reading goes on after a mistake, so that all are told at once."""
+
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def wrong(self, place: str, problem: str, cure: str) -> None:
+        """Note a mistake."""
+        self.mistakes.append(Mistake(place, problem, cure))
+
+    def warn(self, sentence: str) -> None:
+        """Note what may stand, but should be known. Said once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        """Note what is raised as Wrong inside, as a mistake made at that place."""
+        try:
+            yield
+        except Wrong as wrong:
+            self.mistakes.append(wrong.at(place))
 
 
 class InvalidInventory(Exception):  # noqa: N818 - the domain's word

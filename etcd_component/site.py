@@ -1,0 +1,263 @@
+"""Settings of the stack and of the place one runs from: how to get to machines and releases.
+
+The stack's own settings win over those of the site file, which is named by `ETCD_SITE` and
+holds the same keys.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from etcd_component import parameters, ssh, versions, yamlfile
+from etcd_component.mistake import Findings, InvalidInventory, Wrong
+from etcd_component.parameters import MAX_PORT, Reader, Said
+
+NAMESPACE: Final = "etcd"
+"""The project, and the namespace of its configuration keys."""
+
+SITE_FILE: Final = "ETCD_SITE"
+"""The environment variable that names the site file."""
+
+GetSetting = Callable[[str], Any | None]
+"""A stack's value of a key without its namespace, parsed and decrypted; None if unset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What reading an inventory needs beside the inventory."""
+
+    access: ssh.Access = field(default_factory=ssh.Access)
+    checksums: versions.Checksums = field(default_factory=versions.published)
+    archive_url: Said | None = None
+    base: Path = field(default_factory=Path)
+    """What relative paths in the inventory start from."""
+
+    def located(self, written: str) -> Path:
+        """The file that a path in the inventory means."""
+        return _located(written, self.base, self.access.home)
+
+
+def _located(written: str, base: Path, home: Path) -> Path:
+    if written == "~" or written.startswith("~/"):
+        return home / written[2:]
+    return base / written
+
+
+# --- the keys
+
+
+def _bastion(value: Any) -> ssh.Hop:  # noqa: ANN401
+    found = re.fullmatch(r"(?:([^@]+)@)?(\[[^]]+\]|[^:@]+)(?::(\d+))?", parameters.text(value))
+    if not found:
+        raise Wrong(f"{parameters.shown(value)} is not a bastion", 'write "user@host:port"')
+    user, host, port = found.groups()
+    return ssh.Hop(
+        user=parameters.user_name(user) if user else "",
+        host=parameters.address(host.strip("[]")),
+        port=parameters.integer(1, MAX_PORT)(port or ssh.DEFAULT_PORT),
+        private_key_file=None,
+    )
+
+
+def _key_text(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str) and value.strip():
+        return value
+    cure = "set it from the file: `pulumi config set --secret etcd:sshPrivateKey < KEY`"
+    raise Wrong("it is not the text of a private key", cure)
+
+
+def _passphrase(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str) and value:
+        return value
+    raise Wrong("it is not text", "write the passphrase in quotes")
+
+
+SECRETS: Final = ("etcd_root_password", "etcd_ca_cert", "etcd_ca_key")
+"""Parameters of the inventory that may be set for all clusters, as secrets."""
+
+KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
+    {
+        "inventory": parameters.any_mapping,
+        "inventoryFile": parameters.path,
+        "sshUser": parameters.user_name,
+        "sshPort": parameters.integer(1, MAX_PORT),
+        "sshPrivateKeyFile": parameters.path,
+        "sshPrivateKey": _key_text,
+        "sshPrivateKeyPassphrase": _passphrase,
+        "sshSudo": parameters.boolean,
+        "sshBastion": _bastion,
+        "sshBastionPrivateKeyFile": parameters.path,
+        "sshKnownHostsFile": parameters.path,
+        "sshHostKeyChecking": parameters.boolean,
+        "archiveUrl": parameters.archive_url,
+        "checksumsFile": parameters.path,
+        **{name: parameters.PARAMETERS[name].read for name in SECRETS},
+    }
+)
+"""Every configuration key and how its value is read."""
+
+_EITHER: Final = (("inventory", "inventoryFile"), ("sshPrivateKey", "sshPrivateKeyFile"))
+"""Two ways to say one thing: only one may be used."""
+
+_FILES: Final = frozenset(key for key in KEYS if key.endswith("File"))
+
+
+# --- reading them
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """All settings, read."""
+
+    site: Site
+    secrets: Mapping[str, str] = field(repr=False)
+    inventory: Mapping[Any, Any] | None
+    inventory_file: Path | None
+
+
+def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> Stack:
+    """Read the settings; mistakes are added to the findings and their keys left out."""
+    said = _layers(get, environ, findings)
+    home = Path(environ.get("HOME") or Path.home())
+    values: dict[str, Any] = {}
+    for key, (one, base) in said.items():
+        with findings.at(one.place):
+            value = KEYS[key](one.value)
+            values[key] = _located(value, base, home) if key in _FILES else value
+    access = _access(values, environ, home, findings)
+    checksums = versions.published()
+    if "checksumsFile" in values:
+        with findings.at(said["checksumsFile"][0].place):
+            checksums = versions.with_sums(checksums, _content(values["checksumsFile"]))
+    url = (
+        Said(values["archiveUrl"], said["archiveUrl"][0].place) if "archiveUrl" in values else None
+    )
+    file = values.get("inventoryFile")
+    base = file.parent if file else Path.cwd()
+    return Stack(
+        site=Site(access=access, checksums=checksums, archive_url=url, base=base),
+        secrets={key: values[key] for key in SECRETS if key in values},
+        inventory=values.get("inventory"),
+        inventory_file=file,
+    )
+
+
+def _layers(
+    get: GetSetting, environ: Mapping[str, str], findings: Findings
+) -> dict[str, tuple[Said, Path]]:
+    """Every key that is set, with the folder its relative paths start from."""
+    _check_stack_names(environ, findings)
+    here = Path.cwd()
+    stack = {
+        key: (Said(value, f"{NAMESPACE}:{key}"), here)
+        for key in KEYS
+        if (value := get(key)) not in _UNSET
+    }
+    site = _site_layer(environ, findings)
+    for pair in _EITHER:
+        for layer in (stack, site):
+            if all(key in layer for key in pair):
+                place = layer[pair[0]][0].place
+                findings.wrong(place, f"{pair[1]} is set too", "keep one of the two")
+        if any(key in stack for key in pair):
+            site = {key: one for key, one in site.items() if key not in pair}
+    return {**site, **stack}
+
+
+_UNSET: Final[tuple[Any, ...]] = (None, "", {})
+"""Pulumi.yaml declares every key, with one of these where nothing is set."""
+
+
+def _site_layer(environ: Mapping[str, str], findings: Findings) -> dict[str, tuple[Said, Path]]:
+    if not environ.get(SITE_FILE):
+        return {}
+    file = Path(environ[SITE_FILE]).absolute()
+    try:
+        found = yamlfile.read_mapping(file)
+    except InvalidInventory as invalid:
+        findings.mistakes.extend(invalid.mistakes)
+        return {}
+    known = {}
+    for key, value in found.items():
+        name = str(key).removeprefix(f"{NAMESPACE}:")
+        if name not in KEYS:
+            findings.wrong(f"{file}: {key}", *_unknown_key(name))
+        elif value not in _UNSET:
+            known[name] = (Said(value, f"{file}: {key}"), file.parent)
+    return known
+
+
+def _check_stack_names(environ: Mapping[str, str], findings: Findings) -> None:
+    """Find misspelt keys: the engine passes over them, but hands their names to the program."""
+    try:
+        names = json.loads(environ.get("PULUMI_CONFIG") or "{}")
+    except ValueError:
+        return
+    for name in names:
+        namespace, _, key = str(name).partition(":")
+        if namespace == NAMESPACE and key not in KEYS:
+            findings.wrong(name, *_unknown_key(key))
+
+
+def _unknown_key(name: str) -> tuple[str, str]:
+    near = difflib.get_close_matches(name, KEYS, n=1)
+    cure = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(KEYS)}"
+    return "there is no such setting", cure
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Wrong(f"{file} cannot be read", "correct the path") from None
+
+
+def _access(
+    values: Mapping[str, Any], environ: Mapping[str, str], home: Path, findings: Findings
+) -> ssh.Access:
+    user = values.get("sshUser", "root")
+    bastion = values.get("sshBastion")
+    if bastion:
+        bastion = ssh.Hop(
+            user=bastion.user or user,
+            host=bastion.host,
+            port=bastion.port,
+            private_key_file=values.get("sshBastionPrivateKeyFile"),
+        )
+    checked = values.get("sshHostKeyChecking", True)
+    if not checked:
+        findings.warn(
+            "sshHostKeyChecking is false: whoever answers at an address gets the cluster's keys"
+        )
+    return ssh.Access(
+        user=user,
+        port=values.get("sshPort", ssh.DEFAULT_PORT),
+        sudo=values.get("sshSudo"),
+        private_key=values.get("sshPrivateKey"),
+        private_key_file=values.get("sshPrivateKeyFile"),
+        passphrase=values.get("sshPrivateKeyPassphrase"),
+        agent_socket=_agent(environ, findings),
+        home=home,
+        known_hosts=values.get("sshKnownHostsFile"),
+        check_host_keys=checked,
+        bastion=bastion,
+    )
+
+
+def _agent(environ: Mapping[str, str], findings: Findings) -> str | None:
+    path = environ.get("SSH_AUTH_SOCK")
+    if not path:
+        return None
+    if ssh.agent_answers(path):
+        return path
+    findings.wrong(
+        "SSH_AUTH_SOCK",
+        f"no agent answers at {path}, and the command provider then refuses every login",
+        "`unset SSH_AUTH_SOCK`, or start an agent",
+    )
+    return None
