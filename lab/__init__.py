@@ -1,4 +1,4 @@
-"""Real nodes on one machine: systemd in nspawn, sshd, a network of their own, and what can go wrong with them."""
+"""Real nodes on one machine: systemd in nspawn, sshd, a network, and what can go wrong."""
 
 from lab.errors import LabError
 from lab.laboratory import Lab, Node

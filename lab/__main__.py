@@ -89,7 +89,8 @@ def _status(lab: Lab, *, as_json: bool) -> None:
 def _line(node: Node) -> str:
     state = "up" if node.running else "down"
     ends = ", ".join("everybody" if end == ANYWHERE else end for end in node.cut_from)
-    return f"{node.name:8} {node.address:15} {state:5} {'cut off from ' + ends if ends else ''}".rstrip()
+    cut = f"cut off from {ends}" if ends else ""
+    return f"{node.name:8} {node.address:15} {state:5} {cut}".rstrip()
 
 
 def _act(lab: Lab, given: argparse.Namespace) -> None:

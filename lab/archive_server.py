@@ -1,6 +1,7 @@
-"""Serves a directory over HTTP, as a site's own mirror does: `archive_server.py DIRECTORY ADDRESS PORTFILE`.
+"""Serves a directory over HTTP, as a site's own mirror does.
 
-A program of its own, without the rest of the lab, so that it outlives the checkout it was started from.
+`archive_server.py DIRECTORY ADDRESS PORTFILE` is a program of its own, without the rest of the lab,
+so that it outlives the checkout it was started from.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _sources() -> list[str]:
     lines = {}
     for line in listed.splitlines():
         uri, release, component, origin = line.split()[:4]
-        # The origin is known only once apt has lists; before that, the keyring or the usual path tells.
+        # The origin is known only once apt has lists; before that, the keyring or the path tells.
         if component != "main" or not (origin == "Debian" or re.search(r"debian", line)):
             continue
         if release.endswith("-security"):

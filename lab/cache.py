@@ -27,8 +27,8 @@ def cache_home() -> Path:
 def kept(relative: str, build: Callable[[Path], None]) -> Path:
     """Return the directory `relative` of the cache, made by `build` when it is not there yet.
 
-    `build` fills an empty directory that gets its real name only when it returns, so that whatever exists is
-    whole. Two runs do not build the same thing twice: the second waits for the first.
+    `build` fills an empty directory that gets its real name only when it returns, so that whatever
+    exists is whole. Two runs do not build the same thing twice: the second waits for the first.
     """
     place = cache_home() / relative
     if place.is_dir():

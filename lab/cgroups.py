@@ -1,7 +1,7 @@
 """A control group per node, where no systemd of the host hands them out.
 
-Nodes that shared one would see and remove each other's groups, as each of them runs a systemd that takes the
-whole group for its own.
+Nodes that shared one would see and remove each other's groups, as each of them runs a systemd that
+takes the whole group for its own.
 """
 
 from __future__ import annotations

@@ -74,9 +74,7 @@ def _programs() -> list[str]:
 def _cgroups() -> list[str]:
     if cgroups.hierarchies():
         return []
-    return [
-        "Control groups are not mounted at /sys/fs/cgroup, and systemd cannot run without them: mount them."
-    ]
+    return ["Control groups are not mounted at /sys/fs/cgroup, which systemd needs: mount them."]
 
 
 def _overlays() -> list[str]:
@@ -90,14 +88,16 @@ def _overlays() -> list[str]:
 def _namespaces() -> list[str]:
     with tempfile.TemporaryDirectory(prefix="etcd-lab-check-") as place:
         tried = attempt(
-            ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"]
-            + ["sh", "-c", f"mount -t tmpfs none {place} && ip link add check type bridge"]
+            [
+                *("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"),
+                *("sh", "-c", f"mount -t tmpfs none {place} && ip link add check type bridge"),
+            ]
         )
     if tried.returncode == 0:
         return []
     why = tried.stderr.strip() or "no reason given"
     return [
-        f"Namespaces, mounts or bridges cannot be made here ({why}): use a machine, not a container."
+        f"Namespaces, mounts or bridges cannot be made ({why}): use a machine, not a container."
     ]
 
 

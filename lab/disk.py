@@ -70,7 +70,7 @@ def _personalise(naming: Naming, number: int, place: Path) -> None:
 
 
 def _resolvers() -> str:
-    """Return the host's resolv.conf, or what stands behind it if it only points at the host itself."""
+    """Return the host's resolv.conf, or what stands behind one that points at the host itself."""
     for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
         lines = path.read_text().splitlines() if path.exists() else []
         useful = [

@@ -1,6 +1,6 @@
 """Packet rules of a lab: the way out, and the partitions between nodes.
 
-All of them stand in chains of the lab's own, so that one look shows them and one command removes them.
+All of them stand in chains of the lab's own: one look shows them, one command removes them.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def apply(naming: Naming, wanted: Iterable[Cut]) -> None:
     chain = naming.chain
     lines = ["*filter", f":{chain} - [0:0]"]
     machine, peers = f"{naming.gateway}/32", naming.network
-    # A node that is cut off from its peers still talks to the machine, which has an address among theirs;
-    # unless it is cut off from everybody too, so those rules come first.
+    # A node that is cut off from its peers still talks to this machine, which has an address among
+    # theirs; unless it is cut off from everybody too, so those rules come first.
     for cut in sorted(set(wanted), key=lambda cut: (cut.other == peers, cut)):
         if cut.other == peers:
             lines.append(f"-A {chain} -s {cut.address} -d {machine} -j ACCEPT")
             lines.append(f"-A {chain} -s {machine} -d {cut.address} -j ACCEPT")
         lines.append(f"-A {chain} -s {cut.address} -d {cut.other} -j DROP")
         lines.append(f"-A {chain} -s {cut.other} -d {cut.address} -j DROP")
-    # A host that forwards nothing by default (Docker's, for one) must still let the lab's packets pass.
+    # A host that forwards nothing by default, as Docker's, must still let the lab's packets pass.
     lines += [
         f"-A {chain} -i {naming.bridge} -j ACCEPT",
         f"-A {chain} -o {naming.bridge} -j ACCEPT",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lab.naming import Naming
 
-# Sizes and kinds of a stock Debian server, but for RSA, where 2048 bits save seconds of work per node.
+# The kinds of a stock Debian server; RSA is shorter, which saves a second of work per node.
 _HOST_KEY_KINDS = (("ed25519", ()), ("ecdsa", ()), ("rsa", ("-b", "2048")))
 
 
@@ -39,9 +39,9 @@ def host_keys_home(naming: Naming, number: int) -> Path:
 def ensure_host_keys(naming: Naming, number: int) -> None:
     """Make the host keys of a node unless they exist.
 
-    They belong to the address, not to the disk: a wiped node comes back with the same ones. A really new machine
-    would have new ones, but a lab that changed known_hosts behind a running program could not be told from an
-    attack, and would make every test of a lost disk a test of ssh.
+    They belong to the address, not to the disk: a wiped node comes back with the same ones. A new
+    machine would have new ones, but a lab that changed known_hosts behind a running program could
+    not be told from an attack, and would make every test of a lost disk a test of ssh.
     """
     home = host_keys_home(naming, number)
     home.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def write_known_hosts(naming: Naming) -> None:
 
 
 def install(naming: Naming, number: int, root: Path) -> None:
-    """Put the host keys of a node, and the lab's key as the one that may log in, on the disk at `root`."""
+    """Put a node's host keys, and the lab's login key as an authorized one, on its disk."""
     for source in host_keys_home(naming, number).iterdir():
         shutil.copy(source, root / "etc/ssh" / source.name)
     public = private_key(naming).with_suffix(".pub")
@@ -79,6 +79,6 @@ def install(naming: Naming, number: int, root: Path) -> None:
 def _ensure_key(path: Path, kind: str, *size: str, comment: str) -> None:
     if path.with_suffix(".pub").exists() and path.exists():
         return
-    # A run that was killed between the two files leaves half a pair, which ssh-keygen would ask about.
+    # A run that was killed between the two files leaves half a pair, and ssh-keygen would ask.
     path.unlink(missing_ok=True)
     run(["ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", comment, "-f", str(path)])

@@ -27,7 +27,10 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it is now. `cut_from` holds addresses, a subnet (its peers) or 0.0.0.0/0 (everybody)."""
+    """A node as it is now.
+
+    `cut_from` holds addresses, the lab's subnet (its peers) or 0.0.0.0/0 (everybody).
+    """
 
     number: int
     name: str
@@ -40,8 +43,8 @@ class Node:
 class Lab:
     """One lab. It keeps no state of its own: every call looks at what is on the machine.
 
-    A node is meant by its number (10), its name (node10) or its address. All methods raise LabError, whose text
-    is a sentence for the person at the keyboard; `say` gets one line for each step that takes time.
+    A node is meant by its number (10), its name (node10) or its address. All methods raise
+    LabError, a sentence for the person at the keyboard; `say` gets a line for each step.
     """
 
     naming: Naming
@@ -56,8 +59,8 @@ class Lab:
     ) -> Lab:
         """Return the lab of this name (at most 8 letters and digits) and subnet (such as 10.10.10).
 
-        Left out, they come from the environment variable ETCD_LAB (NAME or NAME:SUBNET), then from the lab that
-        runs under this name, then from the defaults: demo has 10.10.10, test has 10.10.11.
+        Left out, they come from the environment variable ETCD_LAB (NAME or NAME:SUBNET), then from
+        the lab that runs by this name, then from the defaults: demo on 10.10.10, test on 10.10.11.
         """
         wanted_name, _, wanted_subnet = os.environ.get("ETCD_LAB", "").partition(":")
         if name is not None and name != wanted_name:
@@ -87,7 +90,7 @@ class Lab:
 
     @property
     def site_file(self) -> Path:
-        """Settings of this place for the Pulumi program, which reads the file that ETCD_SITE names."""
+        """Settings of this place for the Pulumi program, which finds them through ETCD_SITE."""
         return site.site_file(self.naming)
 
     @property
@@ -120,9 +123,9 @@ class Lab:
         return tuple(found)
 
     def up(self, count: int) -> tuple[Node, ...]:
-        """Have at least `count` nodes running, and the archive server; wait until sshd answers on all of them.
+        """Have at least `count` nodes running, and the archive server; wait until all sshd answer.
 
-        Nodes that run stay as they are. The first time, the base system and etcd are built, which takes minutes.
+        Nodes that run stay as they are. The first time, the base system and etcd are built.
         """
         if not 1 <= count <= LAST_NUMBER - FIRST_NUMBER + 1:
             message = f"a lab has 1 to {LAST_NUMBER - FIRST_NUMBER + 1} nodes, not {count}."
@@ -166,7 +169,7 @@ class Lab:
         self.say(f"node{number}: killed")
 
     def start(self, which: int | str) -> None:
-        """Boot a node that is down, with the disk it has, and wait for its sshd; a running one stays."""
+        """Boot a node that is down, with its disk, and wait for its sshd; a running one stays."""
         number = self._known(which)
         self._require_machine()
         with runlock.held(self.naming):
@@ -180,7 +183,7 @@ class Lab:
             self._start_all([number], base.ensure(self.say))
 
     def wipe(self, which: int | str) -> None:
-        """Empty the disk of a node that is down; the next start gives a fresh machine at the same address."""
+        """Empty the disk of a node that is down; it starts as a fresh machine with its address."""
         number = self._known(which)
         with runlock.held(self.naming):
             if node.running(self.naming, number):
@@ -193,8 +196,8 @@ class Lab:
     def cut(self, which: int | str, other: int | str | None = None, *, peers: bool = False) -> None:
         """Let no packet pass between a node and everybody, this machine included.
 
-        With `other`, between these two nodes only; with `peers`, between the node and all nodes, while this
-        machine still reaches it.
+        With `other`, between these two nodes only; with `peers`, between the node and all nodes,
+        while this machine still reaches it.
         """
         naming = self.naming
         number = self._known(which)
@@ -221,7 +224,7 @@ class Lab:
     def exec(
         self, which: int | str, *command: str, stdin: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root in a node, also in one that is cut off; return its status and output as text.
+        """Run a command as root in a node, also in one that is cut off; return status and output.
 
         With `check`, a status other than 0 raises LabError.
         """
@@ -235,7 +238,8 @@ class Lab:
             env=environment(),
         )
         if check and done.returncode != 0:
-            message = f"`{' '.join(command)}` on node{number} failed: {(done.stderr or done.stdout).strip()}"
+            said = (done.stderr or done.stdout).strip()
+            message = f"`{' '.join(command)}` on node{number} failed: {said}"
             raise LabError(message)
         return done
 
@@ -246,7 +250,7 @@ class Lab:
     def _known(self, which: int | str) -> int:
         number = self.naming.number(which)
         if not disk.home(self.naming, number).is_dir():
-            message = f"lab {self.naming.name} has no node{number}: `python3 -m lab status` lists its nodes."
+            message = f"lab {self.naming.name} has no node{number}: see `python3 -m lab status`."
             raise LabError(message)
         return number
 

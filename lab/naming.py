@@ -1,7 +1,7 @@
 """Every name on the machine that belongs to one lab, derived from the lab's name and subnet.
 
-Deriving all of them from two words is what lets several labs live side by side, and what lets `down` find
-the remains of a lab whose process was killed.
+Deriving all of them from two words is what lets several labs live side by side, and what lets
+`down` find the remains of a lab whose process was killed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 
 @dataclass(frozen=True)
 class Naming:
-    """Names of one lab: `name` has at most 8 characters, `subnet` is the first three octets of a /24."""
+    """Names of one lab: `name` has 1 to 8 characters, `subnet` is three octets of a /24."""
 
     name: str
     subnet: str
@@ -103,8 +103,8 @@ class Naming:
         if text.isascii() and text.isdigit() and FIRST_NUMBER <= int(text) <= LAST_NUMBER:
             return int(text)
         message = (
-            f"{node} is no node of lab {self.name}: give a number from {FIRST_NUMBER} to {LAST_NUMBER}, "
-            f"or an address such as {self.address(FIRST_NUMBER)}."
+            f"{node} is no node of lab {self.name}: give a number from {FIRST_NUMBER} to "
+            f"{LAST_NUMBER}, or an address such as {self.address(FIRST_NUMBER)}."
         )
         raise LabError(message)
 
@@ -112,5 +112,5 @@ class Naming:
 def check_name(name: str) -> None:
     """Raise LabError unless `name` may name a lab."""
     if not _NAME.fullmatch(name):
-        message = f"{name!r} cannot name a lab: give 1 to 8 small letters and digits, beginning with a letter."
+        message = f"{name!r} names no lab: give 1 to 8 small letters and digits, a letter first."
         raise LabError(message)

@@ -1,4 +1,4 @@
-"""The lab's network: one bridge, one network namespace per node, a way out to the package mirrors."""
+"""The lab's network: one bridge, one namespace per node, a way out to the package mirrors."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def ensure_bridge(naming: Naming) -> None:
         run(["ip", "link", "add", bridge, "type", "bridge"])
     run(["ip", "address", "replace", f"{naming.gateway}/24", "dev", bridge])
     run(["ip", "link", "set", bridge, "up"])
-    # A partition is a rule of iptables, which sees what passes between two nodes only when the bridge shows it.
-    # This knob is the bridge's own; the one for all bridges of the host stays as it is.
+    # A partition is a rule of iptables, which sees what passes between two nodes only when the
+    # bridge shows it. This knob is the bridge's own; the one for all bridges stays as it is.
     knob = _INTERFACES / bridge / "bridge/nf_call_iptables"
     if not knob.exists():
         load_module("br_netfilter")
@@ -54,15 +54,17 @@ def ensure_namespace(naming: Naming, number: int) -> None:
     """Make the network namespace of a node, with its address, and plug it into the bridge."""
     namespace, interface = naming.namespace(number), naming.interface(number)
     inside = ["ip", "-n", namespace]
-    if namespace_file(naming, number).exists() and (_INTERFACES / interface).exists():
-        if attempt([*inside, "route", "show", "default"]).stdout.strip():
-            return
+    plugged_in = namespace_file(naming, number).exists() and (_INTERFACES / interface).exists()
+    if plugged_in and attempt([*inside, "route", "show", "default"]).stdout.strip():
+        return
     # Whole or not at all: half a network, left by a run that was killed, is made anew.
     remove_namespace(naming, number)
     run(["ip", "netns", "add", namespace])
     run(
-        ["ip", "link", "add", interface, "type", "veth"]
-        + ["peer", "name", "eth0", "netns", namespace]
+        [
+            *("ip", "link", "add", interface, "type", "veth"),
+            *("peer", "name", "eth0", "netns", namespace),
+        ]
     )
     run(["ip", "link", "set", interface, "master", naming.bridge, "up"])
     run([*inside, "link", "set", "lo", "up"])

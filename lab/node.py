@@ -14,6 +14,8 @@ from lab import cgroups, disk, keys, network, processes
 from lab.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab.naming import Naming
     from lab.processes import Process
 
@@ -31,6 +33,7 @@ def boot(naming: Naming, number: int, base: Path) -> None:
     (home / "console.log").unlink(missing_ok=True)
     processes.launch(
         [
+            *_restarting(cgroups.ensure(naming, number)),
             "systemd-nspawn",
             "--quiet",
             "--register=no",
@@ -47,8 +50,20 @@ def boot(naming: Naming, number: int, base: Path) -> None:
         ],
         pidfile=home / "pid",
         log=home / "console.log",
-        groups=cgroups.ensure(naming, number),
     )
+
+
+def _restarting(groups: Sequence[Path]) -> list[str]:
+    """Return the beginning of a command line that runs the rest of it in `groups`, again and again.
+
+    An nspawn that has no scope of its own leaves a reboot to whoever started it: status 133.
+    """
+    program = (
+        'n=$1; shift; while :; do (while [ "$n" -gt 0 ]; do '
+        'sh -c \'echo "$PPID"\' >"$1/cgroup.procs"; shift; n=$((n - 1)); done; exec "$@"); '
+        '[ "$?" -eq 133 ] || exit; done'
+    )
+    return ["sh", "-c", program, "sh", str(len(groups)), *map(str, groups)]
 
 
 def running(naming: Naming, number: int) -> bool:
@@ -68,22 +83,22 @@ def init(naming: Naming, number: int) -> Process | None:
 
 
 def supervisor(naming: Naming, number: int) -> Process | None:
-    """Return the nspawn of the node."""
+    """Return the process that keeps the node's nspawn running."""
     return processes.read_pidfile(disk.home(naming, number) / "pid")
 
 
 def kill(naming: Naming, number: int) -> None:
-    """Stop a node as a power cut does, and leave nothing of it running or mounted. It keeps its disk."""
+    """Stop a node as a power cut does; nothing of it stays but its disk."""
     what = f"node{number}"
     found = init(naming, number)
-    nspawn = supervisor(naming, number)
+    leader = supervisor(naming, number)
     if found:
         # All of the node's processes die with its init, and nspawn then clears up after itself.
         processes.kill_all([found], what=what)
-    if nspawn:
+    if leader:
         if found:
-            processes.wait_until_gone([nspawn], seconds=5)
-        processes.kill_all([nspawn], what=what)
+            processes.wait_until_gone([leader], seconds=5)
+        processes.kill_all(processes.group_of(leader), what=what)
     # An nspawn that died alone, or half-way into its start, leaves these.
     remains = [*processes.in_namespace(network.namespace_file(naming, number))]
     remains += cgroups.members(naming, number)
@@ -95,11 +110,13 @@ def kill(naming: Naming, number: int) -> None:
 
 def stop(naming: Naming, number: int) -> None:
     """Shut a running node down in order; one that takes longer than 30 s is killed."""
-    nspawn = supervisor(naming, number)
-    if nspawn:
-        # For nspawn this is the power button.
-        nspawn.kill(signal.SIGTERM)
-        processes.wait_until_gone([nspawn], seconds=_STOP_SECONDS)
+    leader = supervisor(naming, number)
+    if leader:
+        for process in processes.group_of(leader):
+            if process != leader:
+                # For nspawn this is the power button.
+                process.kill(signal.SIGTERM)
+        processes.wait_until_gone([leader], seconds=_STOP_SECONDS)
     kill(naming, number)
 
 
@@ -110,10 +127,10 @@ def wait_for_ssh(naming: Naming, number: int) -> None:
     """
     deadline = time.monotonic() + _BOOT_SECONDS
     while not _ssh_answers(naming.address(number)):
-        nspawn = supervisor(naming, number)
-        if nspawn is None or time.monotonic() > deadline:
+        leader = supervisor(naming, number)
+        if leader is None or time.monotonic() > deadline:
             console = disk.home(naming, number) / "console.log"
-            state = "did not answer on port 22 in time" if nspawn else "died while it booted"
+            state = "did not answer on port 22 in time" if leader else "died while it booted"
             with contextlib.suppress(OSError):
                 end = "\n".join(console.read_text(errors="replace").strip().splitlines()[-8:])
             message = f"node{number} {state}; {console} ends with:\n{end}"
@@ -136,7 +153,7 @@ def enter(naming: Naming, number: int) -> list[str]:
     """
     found = init(naming, number)
     if found is None:
-        message = f"node{number} of lab {naming.name} is down: start it with `python3 -m lab start {number}`."
+        message = f"node{number} of lab {naming.name} is down: `python3 -m lab start {number}`."
         raise LabError(message)
     clean = ["env", "-i", "HOME=/root", f"TERM={os.environ.get('TERM', 'dumb')}"]
     clean.append("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")

@@ -47,7 +47,7 @@ def find(pid: int) -> Process | None:
 
 
 def read_pidfile(path: Path) -> Process | None:
-    """Return the process that wrote `path` (a copy of its /proc/PID/stat), or None if it does not run."""
+    """Return the process that wrote `path`, a copy of its /proc/PID/stat, or None if it is gone."""
     try:
         state_start = _parse_stat(path.read_text())
         pid = int(path.read_text().split()[0])
@@ -57,26 +57,24 @@ def read_pidfile(path: Path) -> Process | None:
     return process if process.alive else None
 
 
-def launch(
-    command: Sequence[str], *, pidfile: Path, log: Path, groups: Iterable[Path] = ()
-) -> None:
-    """Start a daemon: out of reach of this terminal, in the given cgroups, with a pidfile of its own.
+def launch(command: Sequence[str], *, pidfile: Path, log: Path) -> None:
+    """Start a daemon out of reach of this terminal, with a pidfile of its own.
 
     Returns when the pidfile is there; raises LabError if that does not happen.
 
-    The pidfile is written by the process that then becomes `command`, so that no kill at any moment leaves
-    a daemon that no file knows.
+    The pidfile is written by the process that then becomes `command`, so that no kill at any moment
+    leaves a daemon that no file knows.
     """
     become = (
-        'pidfile=$1; n=$2; shift 2; while [ "$n" -gt 0 ]; do echo $$ >"$1/cgroup.procs"; shift; '
-        'n=$((n - 1)); done; cat /proc/$$/stat >"$pidfile.new" && mv "$pidfile.new" "$pidfile" && '
+        'pidfile=$1; shift; cat /proc/$$/stat >"$pidfile.new" && mv "$pidfile.new" "$pidfile" && '
         'exec "$@"'
     )
-    places = [str(group) for group in groups]
-    wrapped = ["sh", "-c", become, "sh", str(pidfile), str(len(places)), *places, *command]
+    wrapped = ["sh", "-c", become, "sh", str(pidfile), *command]
     pidfile.unlink(missing_ok=True)
-    # The shell in between ends at once: the daemon belongs to the machine's init, and leaves no zombie here.
-    run(["sh", "-c", 'setsid "$@" </dev/null >>"$0" 2>&1 &', str(log), *wrapped])
+    # The shell in between ends at once: the daemon is the machine's, and no zombie of this process.
+    start = 'setsid "$@" </dev/null >>"$0" 2>&1 &'
+    # Not in the caller's directory, which may be removed or unmounted one day.
+    run(["sh", "-c", start, str(log), *wrapped], cwd=Path("/"))
     deadline = time.monotonic() + _LAUNCH_SECONDS
     while not pidfile.exists():
         if time.monotonic() > deadline:
@@ -85,23 +83,29 @@ def launch(
         time.sleep(0.005)
 
 
+def group_of(leader: Process) -> list[Process]:
+    """Return the leader of a process group, as `launch` starts one, and all others in it."""
+    found = []
+    for process in _all():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == leader.pid:
+                found.append(process)
+    return found if leader.alive else []
+
+
 def in_namespace(namespace_file: Path) -> Iterator[Process]:
     """Yield the processes in the network namespace that is mounted at `namespace_file`."""
     try:
         wanted = namespace_file.stat()
     except OSError:
         return
-    for entry in _PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
+    for process in _all():
         try:
-            seen = (entry / "ns/net").stat()
+            seen = (_PROC / str(process.pid) / "ns/net").stat()
         except OSError:
             continue
         if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino):
-            process = find(int(entry.name))
-            if process:
-                yield process
+            yield process
 
 
 def is_init(process: Process) -> bool:
@@ -142,6 +146,13 @@ def kill_all(processes: Iterable[Process], *, what: str) -> None:
         raise LabError(message)
 
 
+def _all() -> Iterator[Process]:
+    for entry in _PROC.iterdir():
+        process = find(int(entry.name)) if entry.name.isdigit() else None
+        if process:
+            yield process
+
+
 def _stat(pid: int) -> tuple[str, int] | None:
     try:
         return _parse_stat((_PROC / str(pid) / "stat").read_text())
@@ -150,6 +161,6 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 
 def _parse_stat(text: str) -> tuple[str, int]:
-    # The second field is the program's name, which may hold spaces and brackets: count from its end.
+    # The second field is the program's name, which may hold spaces and brackets: count behind it.
     fields = text.rpartition(")")[2].split()
     return fields[0], int(fields[19])

@@ -49,7 +49,7 @@ def archive_name(version: str) -> str:
 
 
 def ensure(version: str, say: Callable[[str], None]) -> Path:
-    """Return the directory with the archive of `version` and its SHA256SUMS, built first if need be.
+    """Return the directory with the archive of `version` and its SHA256SUMS; build them if need be.
 
     Raises LabError when there is no Go, or the build fails.
     """
@@ -76,14 +76,18 @@ def _compile(version: str, modules: Path, target: Path) -> None:
     for program, package in _PROGRAMS.items():
         # What GOFLAGS or a go.work of the person say must not change the archive.
         run(
-            ["go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags=-s -w"]
-            + ["-o", str(target / program), package],
+            [
+                *("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags=-s -w"),
+                *("-o", str(target / program), package),
+            ],
             cwd=modules,
             extra_environment={"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
         )
     said = run([str(target / "etcd"), "--version"])
     if f"etcd Version: {version}\n" not in said:
-        message = f"the etcd that was built for {version} calls itself {said.splitlines()[0]!r}: see {modules}."
+        message = (
+            f"the etcd built for {version} calls itself {said.splitlines()[0]!r}: see {modules}."
+        )
         raise LabError(message)
 
 

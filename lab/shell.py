@@ -73,7 +73,7 @@ def run(
 
 
 def load_module(name: str) -> bool:
-    """Load a kernel module; False where that fails, which means nothing if it is built into the kernel."""
+    """Load a kernel module; False means nothing if the kernel has it built in."""
     try:
         return attempt(["modprobe", "--quiet", name]).returncode == 0
     except LabError:
