@@ -69,7 +69,7 @@ not_older() {
 }
 
 # The lab's Pulumi state lives with the lab, not with the checkout: a second checkout continues the same cluster.
-lab=/var/lib/etcd-lab/demo
+lab="${PULUMI_ETCD_LAB:-/var/lib/etcd-lab/demo}"
 lab_backend="file://$lab/pulumi"
 
 # is_lab_stack NAME : these three stacks are the lab's; any other is somebody's own machines.

@@ -125,12 +125,14 @@ def remove_dead_locks(backend: Path, stack: str) -> None:
 
 def forget_interrupted_operations(stack: str) -> None:
     """Drop the operations a killed run had begun: each of this project's may be run again."""
-    exported = pulumi("stack", "export", "--stack", stack)
+    # The full name is understood outside the project's directory too.
+    name = f"organization/{PROJECT}/{stack}"
+    exported = pulumi("stack", "export", "--stack", name)
     state: dict[str, Any] = json.loads(exported)
     interrupted = state["deployment"].pop("pending_operations", None) or []
     if not interrupted:
         return
-    pulumi("stack", "import", "--stack", stack, stdin=json.dumps(state))
+    pulumi("stack", "import", "--stack", name, stdin=json.dumps(state))
     names = ", ".join(operation["resource"]["urn"].rpartition("::")[2] for operation in interrupted)
     say(f"The last run was cut off in the middle of: {names}. They are done again, which is safe.")
 

@@ -1,0 +1,82 @@
+"""What all tests share: a summary by part, because a part left out looks like one that passed.
+
+The parts are the directories of tests/. On a build machine (CI=true) a part of which no test
+could run fails the whole run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+OUTCOMES = ("passed", "failed", "error", "skipped")
+FROM_SKIPPED = "Skipped: "
+
+
+class Parts:
+    """Counts outcomes by part, and remembers why tests were skipped."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
+        self.reasons: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            self.outcomes[part_of(item.nodeid)].update()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        part = part_of(report.nodeid)
+        if report.skipped:
+            self.outcomes[part]["skipped"] += 1
+            if isinstance(report.longrepr, tuple):
+                self.reasons[part][report.longrepr[2].removeprefix(FROM_SKIPPED)] += 1
+        elif report.when == "call":
+            self.outcomes[part][report.outcome] += 1
+        elif report.failed:
+            self.outcomes[part]["error"] += 1
+
+    def did_not_run(self) -> list[str]:
+        """The parts that were asked for and of which nothing ran."""
+        return [
+            part
+            for part, outcome in self.outcomes.items()
+            if not any(outcome[name] for name in OUTCOMES if name != "skipped")
+        ]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if os.environ.get("CI") == "true" and self.did_not_run() and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("parts")
+        for part, outcome in self.outcomes.items():
+            counts = ", ".join(f"{outcome[name]} {name}" for name in OUTCOMES if outcome[name])
+            terminalreporter.write_line(f"{part:10} {counts or 'nothing ran'}")
+            for reason, count in self.reasons[part].items():
+                terminalreporter.write_line(f"{'':10} {count} not run: {reason}")
+        left_out = sorted(
+            each.name
+            for each in TESTS.iterdir()
+            if each.is_dir() and each.name not in self.outcomes and any(each.rglob("test_*.py"))
+        )
+        if left_out:
+            terminalreporter.write_line(f"not asked for: {', '.join(left_out)}")
+        if os.environ.get("CI") == "true" and (idle := self.did_not_run()):
+            terminalreporter.write_line(
+                f"FAILED, because on a build machine every part must run: {', '.join(idle)}",
+                red=True,
+            )
+
+
+def part_of(nodeid: str) -> str:
+    """The part a test belongs to: the first directory below tests/."""
+    words = nodeid.split("::", maxsplit=1)[0].split("/")
+    return words[1] if len(words) > 2 and words[0] == TESTS.name else TESTS.name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Parts(), "parts")
