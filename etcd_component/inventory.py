@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import parameters, ssh, versions, yamlfile
+from etcd_component import options, parameters, ssh, versions, yamlfile
 from etcd_component.mistake import Findings, InvalidInventory, Mistake
 from etcd_component.model import Cluster, Instance, Node, Settings, quorum
-from etcd_component.parameters import PARAMETERS, Level, Parameter, Said
+from etcd_component.parameters import PARAMETERS, Level, Parameter
 from etcd_component.site import GetSetting, Site, Stack, settle
+from etcd_component.values import TICKS_PER_ELECTION, Said, address, kind
 
 __all__ = ["Plan", "load", "read", "read_file"]
 
@@ -161,7 +162,7 @@ def _groups(tree: Mapping[Any, Any], source: str, findings: Findings) -> list[_G
     return _completed(groups, findings)
 
 
-def _walk(place: str, body: Any, above: Vars, findings: Findings) -> Iterator[_Group]:  # noqa: ANN401
+def _walk(place: str, body: Any, above: Vars, findings: Findings) -> Iterator[_Group]:
     """A group and the groups below it, the group first."""
     body = _checked_mapping(place, body, findings)
     for key in body:
@@ -183,17 +184,17 @@ def _walk(place: str, body: Any, above: Vars, findings: Findings) -> Iterator[_G
         yield from _walk(f"{place}.children.{name}", child, vars_, findings)
 
 
-def _checked_mapping(place: str, body: Any, findings: Findings) -> Mapping[Any, Any]:  # noqa: ANN401
+def _checked_mapping(place: str, body: Any, findings: Findings) -> Mapping[Any, Any]:
     if body is None:
         return {}
     if isinstance(body, Mapping):
         return body
     cure = "write it as a mapping, one `key: value` a line"
-    findings.wrong(place, f"it is {parameters.kind(body)}, not a mapping", cure)
+    findings.wrong(place, f"it is {kind(body)}, not a mapping", cure)
     return {}
 
 
-def _said(place: str, body: Any, findings: Findings) -> dict[str, Said]:  # noqa: ANN401
+def _said(place: str, body: Any, findings: Findings) -> dict[str, Said]:
     """Variables with their places. Misspelt names are found here; foreign ones are kept."""
     said = {}
     for key, value in _checked_mapping(place, body, findings).items():
@@ -292,7 +293,7 @@ def _draft(group: _Group, below: Vars, site: Site, findings: Findings) -> _Draft
     return _Draft(group, name, settings, [seat for seat in seats if seat])
 
 
-def _value(name: str, vars_: Vars, findings: Findings) -> Any | None:  # noqa: ANN401
+def _value(name: str, vars_: Vars, findings: Findings) -> Any | None:
     """A parameter's value; None when it is not said or cannot stand."""
     said = vars_.get(name)
     if said is not None:
@@ -349,6 +350,7 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
             "with etcd_install: upload it must be said",
             'write the archive\'s path here, such as "etcd-v{version}-linux-{arch}.tar.gz"',
         )
+    _check_archive_file(settings, vars_, findings)
     if (settings.ca_cert is None) != (settings.ca_key is None):
         given = "etcd_ca_cert" if settings.ca_cert else "etcd_ca_key"
         if "etcd_ca_cert" not in vars_ or "etcd_ca_key" not in vars_:
@@ -356,13 +358,25 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
     return settings
 
 
+def _check_archive_file(settings: Settings, vars_: Vars, findings: Findings) -> None:
+    if settings.install != "upload" or settings.archive_file is None:
+        return
+    paths = {settings.archive_file_for(arch) or "" for arch in versions.ARCHITECTURES}
+    if not any(Path(path).is_file() for path in paths):
+        findings.wrong(
+            vars_["etcd_archive_file"].place,
+            f"there is no file {' nor '.join(sorted(paths))}",
+            "correct the path, or fetch the archive",
+        )
+
+
 def _options(values: Mapping[str, Any], vars_: Vars, findings: Findings) -> Mapping[str, Any]:
     minor = versions.minor_of(values["version"])
     found = {}
     for key, value in sorted(values.get("options", {}).items()):
         with findings.at(f"{vars_['etcd_options'].place}.{key}"):
-            found[key] = parameters.option(key, value, minor)
-        later = versions.successor(key)
+            found[key] = options.read(key, value, minor)
+        later = options.successor(key)
         if key in found and later and minor == "3.6":
             findings.warn(f"etcd_options: {key} is gone in etcd 3.7; write {later}")
     return MappingProxyType(found)
@@ -394,7 +408,7 @@ def _check_times(place: str, settings: Settings, vars_: Vars, findings: Findings
         said = [vars_[name].place for name in names if name in vars_]
         return said[0] if said else f"{place}.vars.{names[0]}"
 
-    ticks = parameters.TICKS_PER_ELECTION
+    ticks = TICKS_PER_ELECTION
     if settings.election_timeout < ticks * settings.heartbeat_interval:
         findings.wrong(
             at("etcd_election_timeout", "etcd_heartbeat_interval"),
@@ -437,10 +451,10 @@ def _seat(cluster: str, host: _Host, vars_: Vars, site: Site, findings: Findings
     if "private_key_file" in reach:
         reach["private_key_file"] = site.located(reach["private_key_file"])
     with findings.at(host.place):
-        address = parameters.address(host.key)
+        canonical = address(host.key)
         values.setdefault("seq", _NO_SEQ)
-        reach.setdefault("host", address)
-        node = Node(address, _unknown_login(reach, site))
+        reach.setdefault("host", canonical)
+        node = Node(canonical, _unknown_login(reach, site))
         return _Seat(host.place, Instance(cluster=cluster, node=node, **values), reach)
     return None
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import parameters, ssh, versions, yamlfile
+from etcd_component import ssh, values, versions, yamlfile
 from etcd_component.mistake import Findings, InvalidInventory, Wrong
-from etcd_component.parameters import MAX_PORT, Reader, Said
+from etcd_component.parameters import PARAMETERS
+from etcd_component.values import MAX_PORT, Reader, Said
 
 NAMESPACE: Final = "etcd"
 """The project, and the namespace of its configuration keys."""
@@ -51,27 +52,27 @@ def _located(written: str, base: Path, home: Path) -> Path:
 # --- the keys
 
 
-def _bastion(value: Any) -> ssh.Hop:  # noqa: ANN401
-    found = re.fullmatch(r"(?:([^@]+)@)?(\[[^]]+\]|[^:@]+)(?::(\d+))?", parameters.text(value))
+def _bastion(value: Any) -> ssh.Hop:
+    found = re.fullmatch(r"(?:([^@]+)@)?(\[[^]]+\]|[^:@]+)(?::(\d+))?", values.text(value))
     if not found:
-        raise Wrong(f"{parameters.shown(value)} is not a bastion", 'write "user@host:port"')
+        raise Wrong(f"{values.shown(value)} is not a bastion", 'write "user@host:port"')
     user, host, port = found.groups()
     return ssh.Hop(
-        user=parameters.user_name(user) if user else "",
-        host=parameters.address(host.strip("[]")),
-        port=parameters.integer(1, MAX_PORT)(port or ssh.DEFAULT_PORT),
+        user=values.user_name(user) if user else "",
+        host=values.address(host.strip("[]")),
+        port=values.integer(1, MAX_PORT)(port or ssh.DEFAULT_PORT),
         private_key_file=None,
     )
 
 
-def _key_text(value: Any) -> str:  # noqa: ANN401
+def _key_text(value: Any) -> str:
     if isinstance(value, str) and value.strip():
         return value
     cure = "set it from the file: `pulumi config set --secret etcd:sshPrivateKey < KEY`"
     raise Wrong("it is not the text of a private key", cure)
 
 
-def _passphrase(value: Any) -> str:  # noqa: ANN401
+def _passphrase(value: Any) -> str:
     if isinstance(value, str) and value:
         return value
     raise Wrong("it is not text", "write the passphrase in quotes")
@@ -82,21 +83,21 @@ SECRETS: Final = ("etcd_root_password", "etcd_ca_cert", "etcd_ca_key")
 
 KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "inventory": parameters.any_mapping,
-        "inventoryFile": parameters.path,
-        "sshUser": parameters.user_name,
-        "sshPort": parameters.integer(1, MAX_PORT),
-        "sshPrivateKeyFile": parameters.path,
+        "inventory": values.any_mapping,
+        "inventoryFile": values.path,
+        "sshUser": values.user_name,
+        "sshPort": values.integer(1, MAX_PORT),
+        "sshPrivateKeyFile": values.path,
         "sshPrivateKey": _key_text,
         "sshPrivateKeyPassphrase": _passphrase,
-        "sshSudo": parameters.boolean,
+        "sshSudo": values.boolean,
         "sshBastion": _bastion,
-        "sshBastionPrivateKeyFile": parameters.path,
-        "sshKnownHostsFile": parameters.path,
-        "sshHostKeyChecking": parameters.boolean,
-        "archiveUrl": parameters.archive_url,
-        "checksumsFile": parameters.path,
-        **{name: parameters.PARAMETERS[name].read for name in SECRETS},
+        "sshBastionPrivateKeyFile": values.path,
+        "sshKnownHostsFile": values.path,
+        "sshHostKeyChecking": values.boolean,
+        "archiveUrl": values.archive_url,
+        "checksumsFile": values.path,
+        **{name: PARAMETERS[name].read for name in SECRETS},
     }
 )
 """Every configuration key and how its value is read."""
@@ -124,25 +125,25 @@ def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> S
     """Read the settings; mistakes are added to the findings and their keys left out."""
     said = _layers(get, environ, findings)
     home = Path(environ.get("HOME") or Path.home())
-    values: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for key, (one, base) in said.items():
         with findings.at(one.place):
             value = KEYS[key](one.value)
-            values[key] = _located(value, base, home) if key in _FILES else value
-    access = _access(values, environ, home, findings)
+            chosen[key] = _located(value, base, home) if key in _FILES else value
+    access = _access(chosen, environ, home, findings)
     checksums = versions.published()
-    if "checksumsFile" in values:
+    if "checksumsFile" in chosen:
         with findings.at(said["checksumsFile"][0].place):
-            checksums = versions.with_sums(checksums, _content(values["checksumsFile"]))
+            checksums = versions.with_sums(checksums, _content(chosen["checksumsFile"]))
     url = (
-        Said(values["archiveUrl"], said["archiveUrl"][0].place) if "archiveUrl" in values else None
+        Said(chosen["archiveUrl"], said["archiveUrl"][0].place) if "archiveUrl" in chosen else None
     )
-    file = values.get("inventoryFile")
+    file = chosen.get("inventoryFile")
     base = file.parent if file else Path.cwd()
     return Stack(
         site=Site(access=access, checksums=checksums, archive_url=url, base=base),
-        secrets={key: values[key] for key in SECRETS if key in values},
-        inventory=values.get("inventory"),
+        secrets={key: chosen[key] for key in SECRETS if key in chosen},
+        inventory=chosen.get("inventory"),
         inventory_file=file,
     )
 
@@ -218,32 +219,32 @@ def _content(file: Path) -> str:
 
 
 def _access(
-    values: Mapping[str, Any], environ: Mapping[str, str], home: Path, findings: Findings
+    chosen: Mapping[str, Any], environ: Mapping[str, str], home: Path, findings: Findings
 ) -> ssh.Access:
-    user = values.get("sshUser", "root")
-    bastion = values.get("sshBastion")
+    user = chosen.get("sshUser", "root")
+    bastion = chosen.get("sshBastion")
     if bastion:
         bastion = ssh.Hop(
             user=bastion.user or user,
             host=bastion.host,
             port=bastion.port,
-            private_key_file=values.get("sshBastionPrivateKeyFile"),
+            private_key_file=chosen.get("sshBastionPrivateKeyFile"),
         )
-    checked = values.get("sshHostKeyChecking", True)
+    checked = chosen.get("sshHostKeyChecking", True)
     if not checked:
         findings.warn(
             "sshHostKeyChecking is false: whoever answers at an address gets the cluster's keys"
         )
     return ssh.Access(
         user=user,
-        port=values.get("sshPort", ssh.DEFAULT_PORT),
-        sudo=values.get("sshSudo"),
-        private_key=values.get("sshPrivateKey"),
-        private_key_file=values.get("sshPrivateKeyFile"),
-        passphrase=values.get("sshPrivateKeyPassphrase"),
+        port=chosen.get("sshPort", ssh.DEFAULT_PORT),
+        sudo=chosen.get("sshSudo"),
+        private_key=chosen.get("sshPrivateKey"),
+        private_key_file=chosen.get("sshPrivateKeyFile"),
+        passphrase=chosen.get("sshPrivateKeyPassphrase"),
         agent_socket=_agent(environ, findings),
         home=home,
-        known_hosts=values.get("sshKnownHostsFile"),
+        known_hosts=chosen.get("sshKnownHostsFile"),
         check_host_keys=checked,
         bastion=bastion,
     )

@@ -161,10 +161,14 @@ class Access:
                 return _read_key(folder / name, self.passphrase)
         raise CannotLogIn(
             (
-                f"no private key: no agent has one and {folder} has none of"
-                f" {', '.join(DEFAULT_IDENTITIES)}",
-                "set etcd:sshPrivateKeyFile, or the secret etcd:sshPrivateKey, or"
-                " ansible_ssh_private_key_file, or start an agent and `ssh-add` a key",
+                (
+                    f"no private key: no agent has one and {folder} has none of"
+                    f" {', '.join(DEFAULT_IDENTITIES)}"
+                ),
+                (
+                    "set etcd:sshPrivateKeyFile, or the secret etcd:sshPrivateKey, or"
+                    " ansible_ssh_private_key_file, or start an agent and `ssh-add` a key"
+                ),
             )
         )
 
@@ -315,7 +319,7 @@ def _run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     tool = shutil.which(command[0])
     if tool is None:
         raise CannotLogIn((f"{command[0]} is not installed here", "install OpenSSH's client"))
-    return subprocess.run(  # noqa: S603 - no shell; hosts and paths were checked
+    return subprocess.run(
         [tool, *command[1:]],
         capture_output=True,
         text=True,

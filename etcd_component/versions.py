@@ -1,12 +1,10 @@
-"""Releases of etcd: which are fit to run, their checksums, the configuration keys they know."""
+"""Releases of etcd: which are fit to run, and their checksums."""
 
-import difflib
 import functools
 import json
 import re
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
 
 from etcd_component.mistake import Wrong
 
@@ -100,7 +98,8 @@ def advice(version: str) -> str | None:
 @functools.cache
 def published() -> Checksums:
     """Checksums of the official Linux archives, as published with each release."""
-    table = _table("checksums.json")["checksums"]
+    file = resources.files(__package__).joinpath("data", "checksums.json")
+    table = json.loads(file.read_text())["checksums"]
     return {version.removeprefix("v"): sums for version, sums in table.items()}
 
 
@@ -128,49 +127,3 @@ def with_sums(checksums: Checksums, text: str) -> Checksums:
         digest, version, arch = found.groups()
         merged.setdefault(version, {})[arch] = digest.lower()
     return merged
-
-
-def option_kind(minor: str, key: str) -> str:
-    """Of what kind a configuration key of etcd is, in one line of releases.
-
-    `text`, `integer`, `boolean`, `duration` (etcd's file wants nanoseconds), `list` (of text)
-    or `object`. Raises Wrong when that line does not know the key: etcd would pass over it
-    without a word.
-    """
-    keys: dict[str, str] = _table("options.json")["keys"][minor]
-    if key in keys:
-        return keys[key]
-    raise Wrong(f"etcd {minor} does not know it", _other_name(minor, key, keys))
-
-
-def _other_name(minor: str, key: str, keys: Mapping[str, str]) -> str:
-    gate = _table("options.json")["gate_of"].get(key)
-    if gate in feature_gates(minor):
-        return f'it is called feature-gates: "{gate}=true" there'
-    plain = {name.removeprefix("experimental-"): name for name in keys}
-    for name in (key.removeprefix("experimental-"), key.replace("_", "-")):
-        if name in plain:
-            return f"it is called {plain[name]} there"
-    near = difflib.get_close_matches(key, keys, n=1)
-    return f"did you mean {near[0]}?" if near else "take it out"
-
-
-def feature_gates(minor: str) -> tuple[str, ...]:
-    """The feature gates that a line of releases knows."""
-    return tuple(_table("options.json")["feature_gates"][minor])
-
-
-def successor(key: str) -> str | None:
-    """What an experimental key of 3.6 is called from 3.7 on; None if it is not one."""
-    if not key.startswith("experimental-"):
-        return None
-    gate = _table("options.json")["gate_of"].get(key)
-    if gate:
-        return f'feature-gates: "{gate}=true"'
-    plain = key.removeprefix("experimental-")
-    return plain if plain in _table("options.json")["keys"]["3.7"] else None
-
-
-@functools.cache
-def _table(name: str) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(resources.files(__package__).joinpath("data", name).read_text())

@@ -1,0 +1,163 @@
+"""etcd's own configuration keys: which a line of releases knows, which are left to people."""
+
+import difflib
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Final
+
+from etcd_component.mistake import Wrong
+from etcd_component.values import (
+    Reader,
+    boolean,
+    integer,
+    mapping,
+    nanoseconds,
+    plain,
+    shown,
+    whole,
+)
+
+_PARAMETER_OF: Final = MappingProxyType(
+    {
+        "data-dir": "etcd_data",
+        "election-timeout": "etcd_election_timeout",
+        "heartbeat-interval": "etcd_heartbeat_interval",
+        "quota-backend-bytes": "etcd_quota",
+        "auto-compaction-retention": "etcd_compaction_retention",
+        "snapshot-count": "etcd_snapshot_count",
+        "metrics": "etcd_metrics",
+        "log-level": "etcd_log_level",
+    }
+)
+_DECIDED: Final = MappingProxyType(
+    {
+        "name": "it is the instance's name",
+        "listen-peer-urls": "it follows from the address and etcd_peer_port",
+        "listen-client-urls": "it follows from the address and etcd_port",
+        "listen-client-http-urls": "Patroni expects HTTP and gRPC at one port",
+        "initial-advertise-peer-urls": "it follows from the address and etcd_peer_port",
+        "advertise-client-urls": "it follows from the address and etcd_port",
+        "initial-cluster": "it follows from the members",
+        "initial-cluster-state": "it follows from what the members say",
+        "initial-cluster-token": "it is made once, when the cluster is founded",
+        "client-transport-security": "certificates are made and renewed here",
+        "peer-transport-security": "certificates are made and renewed here",
+        "strict-reconfig-check": "it keeps the quorum safe and stays on",
+        "force-new-cluster": "it would throw all other members out at every start",
+        "enable-grpc-gateway": "Patroni needs it, so it stays on",
+        "auto-compaction-mode": "it is periodic; see etcd_compaction_retention",
+        "wal-dir": "everything an instance stores is below etcd_data",
+        "discovery": "the members are known from the inventory",
+        "discovery-config": "the members are known from the inventory",
+        "discovery-proxy": "the members are known from the inventory",
+        "discovery-srv": "the members are known from the inventory",
+        "discovery-srv-name": "the members are known from the inventory",
+    }
+)
+
+
+def read(key: str, value: Any, minor: str) -> Any:
+    """One of etcd's configuration keys with its value, as etcd's file of that line wants it.
+
+    Durations become nanoseconds. Raises Wrong for what that line does not know or take, and for
+    what this program decides.
+    """
+    if key in _PARAMETER_OF:
+        raise Wrong("it has a parameter of its own", f"set {_PARAMETER_OF[key]} instead")
+    if key in _DECIDED:
+        raise Wrong(f"this program writes it: {_DECIDED[key]}", "take it out")
+    found = _READERS[kind_of(minor, key)](plain(value))
+    if key == "feature-gates":
+        _check_gates(found, minor)
+    return found
+
+
+def _duration(value: Any) -> int:
+    found = nanoseconds(value.strip()) if isinstance(value, str) else whole(value)
+    if found is None:
+        raise Wrong(f"{shown(value)} is not a duration", 'write one such as "5m" or "500ms"')
+    return found
+
+
+def _list(value: Any) -> list[str]:
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return list(value)
+    raise Wrong(f"{shown(value)} is not a list of text", 'write one such as ["a", "b"]')
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise Wrong(f"{shown(value)} is not text", "write it in quotes")
+
+
+_READERS: Final[Mapping[str, Reader]] = MappingProxyType(
+    {
+        "text": _text,
+        "integer": integer(-(2**63), 2**63 - 1),
+        "boolean": boolean,
+        "duration": _duration,
+        "list": _list,
+        "object": mapping,
+    }
+)
+
+
+def _check_gates(gates: str, minor: str) -> None:
+    known = feature_gates(minor)
+    for gate in gates.split(","):
+        name, _, state = gate.partition("=")
+        if name.strip() not in known or state.strip() not in {"true", "false"}:
+            near = difflib.get_close_matches(name.strip(), known, n=1)
+            example = near[0] if near else known[0]
+            cure = f'write "{example}=true"; the gates are {", ".join(known)}'
+            raise Wrong(f"etcd {minor} has no feature gate {shown(gate)}", cure)
+
+
+def kind_of(minor: str, key: str) -> str:
+    """Of what kind a configuration key of etcd is, in one line of releases.
+
+    `text`, `integer`, `boolean`, `duration` (etcd's file wants nanoseconds), `list` (of text)
+    or `object`. Raises Wrong when that line does not know the key: etcd would pass over it
+    without a word.
+    """
+    keys: dict[str, str] = _table()["keys"][minor]
+    if key in keys:
+        return keys[key]
+    raise Wrong(f"etcd {minor} does not know it", _other_name(minor, key, keys))
+
+
+def _other_name(minor: str, key: str, keys: Mapping[str, str]) -> str:
+    gate = _table()["gate_of"].get(key)
+    if gate in feature_gates(minor):
+        return f'it is called feature-gates: "{gate}=true" there'
+    plain = {name.removeprefix("experimental-"): name for name in keys}
+    for name in (key.removeprefix("experimental-"), key.replace("_", "-")):
+        if name in plain:
+            return f"it is called {plain[name]} there"
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f"did you mean {near[0]}?" if near else "take it out"
+
+
+def feature_gates(minor: str) -> tuple[str, ...]:
+    """The feature gates that a line of releases knows."""
+    return tuple(_table()["feature_gates"][minor])
+
+
+def successor(key: str) -> str | None:
+    """What an experimental key of 3.6 is called from 3.7 on; None if it is not one."""
+    if not key.startswith("experimental-"):
+        return None
+    gate = _table()["gate_of"].get(key)
+    if gate:
+        return f'feature-gates: "{gate}=true"'
+    plain = key.removeprefix("experimental-")
+    return plain if plain in _table()["keys"]["3.7"] else None
+
+
+@functools.cache
+def _table() -> Any:
+    return json.loads(resources.files(__package__).joinpath("data", "options.json").read_text())

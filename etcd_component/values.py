@@ -1,0 +1,381 @@
+"""From what a person wrote to a value of the model: one reader for each kind of value.
+
+A reader raises Wrong, which says what is wrong and what to write instead.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from etcd_component import versions
+from etcd_component.mistake import Wrong
+
+Reader = Callable[[Any], Any]
+"""From what a person wrote to a value of the model. Raises Wrong."""
+
+MAX_PORT: Final = 65535
+MAX_ELECTION_MS: Final = 50000
+"""etcd refuses more (`embed/config.go`)."""
+TICKS_PER_ELECTION: Final = 5
+"""etcd refuses an election timeout of fewer heartbeats (`embed/config.go`)."""
+MAX_PASSWORD_BYTES: Final = 72
+"""bcrypt, which etcd stores passwords with, takes no more."""
+MAX_NAME: Final = 50
+"""Leaves room for `-{seq}` in a certificate's common name of 64 characters."""
+
+_DURATION_NS: Final = MappingProxyType(
+    {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+)
+_SIZES: Final = MappingProxyType({"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3})
+_YES: Final = frozenset({"yes", "true", "on", "1"})
+_NO: Final = frozenset({"no", "false", "off", "0"})
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Foreign:
+    """A YAML value with a tag that only another program understands, such as `!vault`."""
+
+    tag: str
+
+
+def shown(value: Any) -> str:
+    """A value as it is repeated to the person who wrote it, cut to a line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line
+
+
+def kind(value: Any) -> str:
+    """What a value is, for messages that must not repeat it: a secret may be in it."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    return "a mapping" if isinstance(value, Mapping) else names.get(type(value), "something else")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Said:
+    """A value and where it was written."""
+
+    value: Any = dataclasses.field(repr=False)
+    place: str
+
+
+def plain(value: Any) -> Any:
+    """The value, unless it is none or only Ansible can work it out: then raises Wrong."""
+    if value is None:
+        raise Wrong("it has no value", "give one or take the line out")
+    if isinstance(value, Foreign):
+        cure = "give the value itself, or set it with `pulumi config set --secret`"
+        raise Wrong(f"{value.tag} is read by Ansible only", cure)
+    if isinstance(value, str) and re.search(r"\{\{.*\}\}", value, re.DOTALL):
+        raise Wrong("a Jinja expression is worked out by Ansible only", "write the value itself")
+    return value
+
+
+# --- readers: plain values
+
+
+def text(value: Any) -> str:
+    """Text, not empty."""
+    if not isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not text", f'write it in quotes: "{value}"')
+    if not value.strip():
+        raise Wrong("it is empty", "give a value or take the line out")
+    return value.strip()
+
+
+def boolean(value: Any) -> bool:
+    """True or false; also yes, no, on, off, 1 and 0, as for Ansible."""
+    word = str(value).strip().lower()
+    if isinstance(value, bool | str | int) and word in _YES | _NO:
+        return word in _YES
+    raise Wrong(f"{shown(value)} is neither true nor false", "write true or false")
+
+
+def integer(lowest: int, highest: int, unit: str = "") -> Reader:
+    """A whole number between two, both included; as text too, without leading zeros."""
+    unit = f" {unit}" if unit else ""
+    cure = f"write a whole number from {lowest} to {highest}{unit}"
+
+    def read(value: Any) -> int:
+        found = whole(value)
+        if found is None:
+            raise Wrong(f"{shown(value)} is not a whole number", cure)
+        if not lowest <= found <= highest:
+            raise Wrong(f"{found}{unit} is not between {lowest} and {highest}", cure)
+        return found
+
+    return read
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, also as text without leading zeros; None if it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9]\d*)", value.strip()):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def choice(*words: str) -> Reader:
+    """One of several words."""
+
+    def read(value: Any) -> str:
+        if value in words:
+            return str(value)
+        near = difflib.get_close_matches(str(value), words, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
+        raise Wrong(f"{shown(value)} is not one of {', '.join(words)}", hint)
+
+    return read
+
+
+def size(value: Any) -> int:
+    """Bytes, as a number or with KiB, MiB or GiB."""
+    found = re.fullmatch(r"(\d+) ?(|KiB|MiB|GiB)", str(value).strip())
+    if isinstance(value, bool) or not found:
+        raise Wrong(f"{shown(value)} is not a size", 'write bytes, or a size such as "8GiB"')
+    amount = int(found[1]) * _SIZES[found[2]]
+    smallest, largest = 16 * _SIZES["MiB"], 100 * _SIZES["GiB"]
+    if not smallest <= amount <= largest:
+        raise Wrong(f"{shown(value)} is not between 16MiB and 100GiB", "choose one, such as 8GiB")
+    return amount
+
+
+def nanoseconds(value: str) -> int | None:
+    """A duration as Go writes it (`1h30m`), None if it is none."""
+    parts = re.findall(r"(\d+)(ns|us|ms|s|m|h)", value)
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        return None
+    return sum(int(number) * _DURATION_NS[unit] for number, unit in parts)
+
+
+def retention(value: Any) -> str:
+    """How much history is kept: a duration, or hours as a bare number, as etcd reads it."""
+    hours = whole(value)
+    if hours is not None and hours >= 0:
+        return f"{hours}h"
+    if isinstance(value, str) and nanoseconds(value.strip()) is not None:
+        return value.strip()
+    raise Wrong(f"{shown(value)} is not a duration", 'write one such as "24h" or "90m"')
+
+
+def path(value: Any) -> str:
+    """A path of a file on the machine that runs the program."""
+    return text(value)
+
+
+# --- readers: names and addresses
+
+
+def cluster_name(value: Any) -> str:
+    """A DNS name in lower case, short enough for a certificate."""
+    name = text(value)
+    if name == "localhost":
+        raise Wrong("every machine has that name", "choose another, such as etcd")
+    if len(name) > MAX_NAME:
+        raise Wrong(
+            f"{shown(name)} has {len(name)} characters",
+            f"use {MAX_NAME} or fewer: names of certificates hold 64",
+        )
+    if all(_LABEL.fullmatch(label) for label in name.split(".")):
+        return name
+    better = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    hint = f', such as "{better}"' if better and _LABEL.fullmatch(better) else ""
+    raise Wrong(
+        f"{shown(name)} is not a DNS name",
+        f"use lower-case letters, digits and hyphens between them{hint}",
+    )
+
+
+def address(value: Any) -> str:
+    """An IP address or a DNS name (RFC 1123), in its one canonical form."""
+    if not isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not an address", "write the whole address in quotes")
+    name = value.strip().lower()
+    if "%" in name:
+        raise Wrong(f"{shown(value)} has a zone", "use an address that means the same everywhere")
+    if name.startswith("[") and name.endswith("]"):
+        raise Wrong(f"{shown(value)} has brackets", f'write it without: "{name[1:-1]}"')
+    if re.search(r"\[\w+:\w+\]", name):
+        raise Wrong(f"{shown(value)} is a range of Ansible", "write each machine on its own line")
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return _host_name(name)
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        raise Wrong(f"{shown(value)} is IPv4 in disguise", f'write "{found.ipv4_mapped}"')
+    for refused, why in (
+        (found.is_unspecified, "means every address"),
+        (found.is_multicast, "is a multicast address"),
+        (found.is_link_local, "is valid on one link only"),
+        (found.is_reserved, "is reserved"),
+    ):
+        if refused:
+            raise Wrong(f"{found} {why}", "write the address that the other members dial")
+    return str(found)
+
+
+def _host_name(name: str) -> str:
+    if re.fullmatch(r"[\d.]+", name):
+        raise Wrong(f"{shown(name)} is not an IPv4 address", "write four numbers from 0 to 255")
+    if re.fullmatch(r"[^:]+:\d+", name):
+        cure = "write the address alone; ansible_port is for SSH, etcd_port for clients"
+        raise Wrong(f"{shown(name)} has a port", cure)
+    if ":" in name:
+        raise Wrong(f"{shown(name)} is not an IPv6 address", "correct it, without brackets")
+    if len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(".")):  # noqa: PLR2004
+        return name
+    raise Wrong(
+        f"{shown(name)} is neither an IP address nor a DNS name",
+        "use letters, digits and hyphens, with dots between",
+    )
+
+
+def user_name(value: Any) -> str:
+    """A login name."""
+    name = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", name):
+        raise Wrong(f"{shown(name)} is not a login name", "write the name alone, such as admin")
+    return name
+
+
+# --- readers: etcd
+
+
+def data_dir(value: Any) -> str:
+    """An absolute path of a directory that belongs to one instance alone."""
+    written = text(value)
+    cure = "use a directory of its own, such as /data/etcd or /var/lib/etcd"
+    if not written.startswith("/"):
+        raise Wrong(f"{shown(written)} is not an absolute path", cure)
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", written) or ".." in written.split("/"):
+        raise Wrong(
+            f"{shown(written)} has more than letters, digits and . _ - in it, or leads up", cure
+        )
+    parts = PurePosixPath(written).parts[1:]
+    if len(parts) < 2 or parts in _SHARED:  # noqa: PLR2004
+        raise Wrong(f"{shown(written)} is shared with others and would be removed with etcd", cure)
+    if parts[0] in _SYSTEM or parts[:2] in _FLEETING:
+        raise Wrong(f"{shown(written)} belongs to the system or is lost at a reboot", cure)
+    return "/" + "/".join(parts)
+
+
+_SYSTEM: Final = frozenset(
+    [
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "lost+found",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "sys",
+        "tmp",
+        "usr",
+    ]
+)
+_FLEETING: Final = frozenset({("var", "tmp"), ("var", "run"), ("var", "lock")})
+_SHARED: Final = frozenset(
+    ("var", name) for name in ["lib", "log", "cache", "spool", "opt", "local", "mail"]
+)
+
+
+def password(value: Any) -> str:
+    """A password that etcd can store and a person can type. It is never repeated in a message."""
+    if not isinstance(value, str):
+        raise Wrong("it is not text", "write the password in quotes")
+    if not value:
+        raise Wrong("it is empty", "give a password, or take the line out to have one generated")
+    length = len(value.encode())
+    if length > MAX_PASSWORD_BYTES:
+        cure = f"use {MAX_PASSWORD_BYTES} bytes at most: bcrypt takes no more"
+        raise Wrong(f"it has {length} bytes", cure)
+    if not value.isprintable():
+        raise Wrong("it has a line break or another control character", "use printable characters")
+    return value
+
+
+def pem(kind: str) -> Reader:
+    """PEM text of one kind: `CERTIFICATE` or `PRIVATE KEY`. Never repeated in a message."""
+    cure = f"give PEM text that starts with -----BEGIN {kind}-----"
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise Wrong("it is not PEM text", cure)
+        if "ENCRYPTED" in value:
+            raise Wrong("the key is encrypted", "give it without a passphrase, as a secret")
+        if not re.search(rf"-----BEGIN [A-Z ]*{kind}-----\s.+\s-----END", value, re.DOTALL):
+            raise Wrong(f"it is not a {kind.lower()} in PEM form", cure)
+        return value.strip() + "\n"
+
+    return read
+
+
+def version(value: Any) -> str:
+    """A release that is fit to run."""
+    return versions.supported(value.strip() if isinstance(value, str) else str(value))
+
+
+def template(value: Any) -> str:
+    """Text in which only {version} and {arch} are filled in."""
+    written = text(value)
+    rest = written.replace("{version}", "").replace("{arch}", "")
+    if "{" in rest or "}" in rest:
+        cure = "only {version} (without v) and {arch} (amd64 or arm64) are filled in"
+        raise Wrong(f"{shown(written)} has other braces than those", cure)
+    return written
+
+
+def archive_url(value: Any) -> str:
+    """Where the release is fetched from by the nodes, as a template."""
+    parts = urlsplit(text(value))
+    if parts.username or parts.password:
+        raise Wrong("it has a login in it, which would be printed", "serve it without a login")
+    written = template(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"\s", written):
+        cure = "write an https:// or http:// URL; for a local file set etcd_install: upload"
+        raise Wrong(f"{shown(written)} is not a URL that a node can fetch", cure)
+    return written
+
+
+def sha256(value: Any) -> Mapping[str, str]:
+    """Checksums by architecture: one for all, or a mapping."""
+    sums = value if isinstance(value, Mapping) else dict.fromkeys(versions.ARCHITECTURES, value)
+    cure = "write 64 hex digits in quotes, or {amd64: ..., arm64: ...}"
+    if not sums or not set(sums) <= set(versions.ARCHITECTURES):
+        raise Wrong(f"{shown(value)} is not for {' or '.join(versions.ARCHITECTURES)}", cure)
+    for digest in sums.values():
+        if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
+            raise Wrong(f"{shown(digest)} is not a SHA-256", cure)
+    return MappingProxyType({arch: sums[arch].lower() for arch in sorted(sums)})
+
+
+def any_mapping(value: Any) -> Mapping[Any, Any]:
+    """A mapping with any keys."""
+    if isinstance(value, Mapping):
+        return value
+    cure = "paste the fragment below the key, indented: a group with hosts and vars"
+    raise Wrong(f"it is {kind(value)}, not a mapping", cure)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping with text for keys; what it holds is looked at later."""
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return value
+    cure = "write it as a mapping, such as {max-request-bytes: 3145728}"
+    raise Wrong(f"it is {kind(value)}, not a mapping with text for keys", cure)
