@@ -2,13 +2,14 @@
 
 import json
 import os
+from typing import Any
 
 import pulumi
 
 from etcd_component import EtcdCluster, InvalidInventory, load
 
 
-def stack_value(key: str) -> object | None:
+def stack_value(key: str) -> Any:
     """The stack's value of a key of this project; secrets are in the clear, the caller keeps them.
 
     None when it is unset or empty. An object arrives as JSON.

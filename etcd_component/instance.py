@@ -125,9 +125,7 @@ class Instance(pulumi.ComponentResource):
         )
 
     def _put_config(self, node: pulumi.Resource) -> pulumi.Resource:
-        document = (
-            f"--- etcd.yaml\n{self._config}--- {self._belonging.cluster.unit}\n{self._unit}"
-        )
+        document = f"--- etcd.yaml\n{self._config}--- {self._belonging.cluster.unit}\n{self._unit}"
         return self._machine.run(
             f"{self._model.name}-config",
             create=self._machine.etcd_node("config", self._option, document=document),

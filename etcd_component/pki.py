@@ -105,7 +105,7 @@ class Pki(pulumi.ComponentResource):
             set_subject_key_id=True,
             opts=child,
         )
-        return Identity(certificate.cert_pem, key.private_key_pem)
+        return Identity(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem))
 
 
 def _ended(pem: str) -> str:

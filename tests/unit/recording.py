@@ -1,0 +1,183 @@
+"""What the program registers with the engine, without an engine.
+
+Plain mocks show inputs only. This records the registration itself, so that dependencies,
+protection, ignored changes and secret marks can be tested. It does not cover what providers,
+nodes or etcd do: the live tests do.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime import mocks
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.rpc import UNKNOWN
+
+from etcd_component import EtcdCluster
+from etcd_component.model import Cluster, Instance, Login, Node, Settings
+
+SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark, not a secret
+PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY----- of the login"
+PASSWORD = "the root password"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the engine is told of it."""
+
+    type: str
+    name: str
+    parent: str
+    inputs: dict[str, Any]
+    depends_on: frozenset[str]
+    ignore_changes: tuple[str, ...]
+    hide_diffs: tuple[str, ...]
+    deleted_with: str
+    protect: bool
+    delete_before_replace: bool
+
+    def is_secret(self, name: str) -> bool:
+        """Whether an input is marked secret."""
+        value = self.inputs.get(name)
+        return isinstance(value, dict) and SECRET in value
+
+    @property
+    def script(self) -> str:
+        """All text that a failing Command may print."""
+        texts = (self.inputs.get(name) for name in ("create", "update", "delete"))
+        return "\n".join(text for text in texts if isinstance(text, str))
+
+
+@dataclass
+class Recording:
+    """Everything that one run registered, by type and name."""
+
+    resources: dict[tuple[str, str], Registered] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    secret_outputs: set[str] = field(default_factory=set)
+
+    def command(self, name: str) -> Registered:
+        """The remote Command of that name."""
+        return self.resources["command:remote:Command", name]
+
+    @property
+    def commands(self) -> dict[str, Registered]:
+        """All remote Commands by name."""
+        return {
+            name: one
+            for (kind, name), one in self.resources.items()
+            if kind == "command:remote:Command"
+        }
+
+    @property
+    def node_commands(self) -> dict[str, Registered]:
+        """The Commands that dial a node."""
+        return {name: one for name, one in self.commands.items() if "create" in one.inputs}
+
+
+class _Provider(mocks.Mocks):
+    def __init__(self, *, preview: bool) -> None:
+        self._preview = preview
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        outputs = dict(args.inputs)
+        made = {
+            "tls:index/privateKey:PrivateKey": "privateKeyPem",
+            "tls:index/certRequest:CertRequest": "certRequestPem",
+            "tls:index/selfSignedCert:SelfSignedCert": "certPem",
+            "tls:index/locallySignedCert:LocallySignedCert": "certPem",
+        }
+        if args.typ in made:
+            pem = f"{made[args.typ]} of {args.name}\n"
+            outputs[made[args.typ]] = UNKNOWN if self._preview else pem
+        return f"{args.name}-id", outputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program invokes nothing, but called {args.token}")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, provider: mocks.Mocks, recording: Recording) -> None:
+        super().__init__(provider)
+        self._recording = recording
+
+    def RegisterResource(  # noqa: N802 - the engine's name
+        self, request: resource_pb2.RegisterResourceRequest
+    ) -> Any:  # noqa: ANN401
+        self._recording.resources[request.type, request.name] = Registered(
+            type=request.type,
+            name=request.name,
+            parent=_name(request.parent),
+            inputs=MessageToDict(request.object),
+            depends_on=frozenset(_name(urn) for urn in request.dependencies),
+            ignore_changes=tuple(request.ignoreChanges),
+            hide_diffs=tuple(request.hideDiffs),
+            deleted_with=_name(request.deletedWith),
+            protect=request.protect,
+            delete_before_replace=request.deleteBeforeReplace,
+        )
+        return super().RegisterResource(request)
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def record(*models: Cluster, preview: bool = False) -> Recording:
+    """Run the component for each model and wait until everything is registered."""
+    recording = Recording()
+    provider = _Provider(preview=preview)
+    mocks.set_mocks(
+        provider,
+        project="etcd",
+        stack="test",
+        preview=preview,
+        monitor=_Monitor(provider, recording),
+    )
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[Any]:
+        outputs = {one.name: EtcdCluster(one).outputs for one in models}
+        marks = {
+            name: pulumi.Output.from_input(value).is_secret()
+            for found in outputs.values()
+            for name, value in found.items()
+        }
+
+        def keep(found: list[dict[str, Any]]) -> None:
+            recording.outputs.update(found[0])
+            recording.secret_outputs.update(name for name, secret in found[1].items() if secret)
+
+        return pulumi.Output.all(outputs, marks).apply(keep)
+
+    run()
+    return recording
+
+
+def cluster(size: int = 3, name: str = "etcd", **settings: Any) -> Cluster:  # noqa: ANN401
+    """A cluster at 10.10.10.10 and up."""
+    defaults = {
+        "version": "3.6.14",
+        "archive_url": "https://mirror.example/v{version}/etcd-{arch}.tar.gz",
+        "archive_sha256": {"amd64": "a" * 64, "arm64": "b" * 64},
+        "root_password": PASSWORD,
+    }
+    instances = tuple(
+        Instance(name, seq, _node(f"10.10.10.{seq + 9}")) for seq in range(1, size + 1)
+    )
+    return Cluster(name, instances, Settings(**{**defaults, **settings}))
+
+
+def _node(address: str) -> Node:
+    login = Login(
+        host=address,
+        port=22,
+        user="admin",
+        sudo=True,
+        private_key=PRIVATE_KEY,
+        private_key_passphrase=None,
+        agent=False,
+        host_key="ssh-ed25519 AAAA",
+    )
+    return Node(address, login)

@@ -1,0 +1,249 @@
+"""What the component registers: names, order, options, secrets."""
+
+import json
+
+import pytest
+from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record
+
+FILES = ("node", "binary", "tls", "config")
+
+
+@pytest.fixture(scope="module")
+def three() -> Recording:
+    return record(cluster(3))
+
+
+def test_the_tree_is_the_model(three: Recording) -> None:
+    parents = {f"{kind}::{name}": one.parent for (kind, name), one in three.resources.items()}
+    assert parents["etcd:index:Pki::etcd"] == "etcd"
+    for seq in (1, 2, 3):
+        assert parents[f"etcd:index:Instance::etcd-{seq}"] == "etcd"
+        for step in (*FILES, "seat", "rollout"):
+            assert parents[f"command:remote:Command::etcd-{seq}-{step}"] == f"etcd-{seq}"
+        assert parents[f"tls:index/privateKey:PrivateKey::etcd-{seq}"] == f"etcd-{seq}"
+    for name in ("etcd-genesis", "etcd-root-password", "etcd-access"):
+        assert parents.get(f"command:remote:Command::{name}", "etcd") == "etcd"
+
+
+def test_names_come_from_instances_and_never_from_positions() -> None:
+    model = cluster(3)
+    kept = (model.instances[0], model.instances[2])
+    whole, part = record(model), record(type(model)(model.name, kept, model.settings))
+    of_etcd_3 = {key for key in whole.resources if key[1].startswith("etcd-3")}
+    assert of_etcd_3 == {key for key in part.resources if key[1].startswith("etcd-3")}
+
+
+def test_members_that_stay_do_not_change_when_others_come() -> None:
+    before, after = record(cluster(3)), record(cluster(5))
+    for key, one in before.resources.items():
+        same = after.resources[key]
+        if "etcd-access" in key[1] or "genesis" in key[1] or key[0].startswith("etcd:index"):
+            continue
+        ignored = set(one.ignore_changes)
+        assert {k: v for k, v in one.inputs.items() if k not in ignored} == {
+            k: v for k, v in same.inputs.items() if k not in ignored
+        }, key
+
+
+def test_genesis_never_dials_and_never_changes(three: Recording) -> None:
+    genesis = three.command("etcd-genesis")
+    assert not {"create", "update", "delete"} & set(genesis.inputs)
+    assert genesis.ignore_changes == ("*",)
+    token, *founders = genesis.inputs["triggers"]
+    assert token.startswith("etcd-")
+    assert founders == [
+        "etcd-1=https://10.10.10.10:2380",
+        "etcd-2=https://10.10.10.11:2380",
+        "etcd-3=https://10.10.10.12:2380",
+    ]
+
+
+def test_a_learner_is_not_a_founder() -> None:
+    model = cluster(3)
+    learner = type(model.instances[0])("etcd", 4, model.instances[0].node, learner=True)
+    found = record(type(model)("etcd", (*model.instances, learner), model.settings))
+    assert not any("etcd-4=" in one for one in found.command("etcd-genesis").inputs["triggers"])
+    assert "--learner" in found.command("etcd-4-seat").inputs["create"]
+
+
+def test_founders_take_their_seats_in_parallel(three: Recording) -> None:
+    for seq in (1, 2, 3):
+        needed = three.command(f"etcd-{seq}-seat").depends_on
+        assert {f"etcd-{seq}-{step}" for step in ("binary", "tls", "config")} <= needed
+        assert not any(name.endswith("-seat") for name in needed)
+
+
+def test_the_check_of_a_node_comes_before_anything_is_put_on_it(three: Recording) -> None:
+    for step in ("binary", "tls", "config"):
+        assert "etcd-1-node" in three.command(f"etcd-1-{step}").depends_on
+
+
+def test_members_are_rolled_out_one_after_another_when_all_have_seats(three: Recording) -> None:
+    seats = {f"etcd-{seq}-seat" for seq in (1, 2, 3)}
+    earlier: set[str] = set()
+    for seq in (1, 2, 3):
+        assert seats | earlier <= three.command(f"etcd-{seq}-rollout").depends_on
+        earlier.add(f"etcd-{seq}-rollout")
+    assert earlier <= three.command("etcd-access").depends_on
+
+
+def test_only_the_create_of_a_seat_may_found_a_cluster(three: Recording) -> None:
+    seat = three.command("etcd-1-seat")
+    assert "--founders etcd-1=https://10.10.10.10:2380," in seat.inputs["create"]
+    assert "--founders" not in seat.inputs["update"]
+    assert seat.ignore_changes == ("create",)
+
+
+def test_a_seat_is_left_one_by_one_but_not_when_the_cluster_goes(three: Recording) -> None:
+    seat = three.command("etcd-1-seat")
+    assert "etcd-node leave" in seat.inputs["delete"]
+    assert seat.deleted_with == "etcd-genesis"
+
+
+def test_every_command_of_a_node_is_set_up_the_same_way(three: Recording) -> None:
+    for name, one in three.node_commands.items():
+        assert one.inputs["addPreviousOutputInEnv"] is False, name
+        assert one.delete_before_replace, name
+        assert "environment" not in one.inputs, name
+        assert one.is_secret("connection"), name
+        assert one.inputs["connection"]["value"]["hostKey"] == "ssh-ed25519 AAAA", name
+
+
+def test_no_script_holds_a_secret(three: Recording) -> None:
+    secrets = [PASSWORD, PRIVATE_KEY, "privateKeyPem of"]
+    for name, one in three.commands.items():
+        for secret in secrets:
+            assert secret not in one.script, name
+            assert json.dumps(secret)[1:-1] not in one.script, name
+
+
+def test_secrets_travel_on_standard_input_marked_as_secret(three: Recording) -> None:
+    for step in ("tls", "seat", "rollout"):
+        assert three.command(f"etcd-1-{step}").is_secret("stdin"), step
+    assert three.command("etcd-access").is_secret("stdin")
+
+
+def test_the_node_program_is_sent_once_and_is_not_shown_in_previews(three: Recording) -> None:
+    node = three.command("etcd-1-node")
+    assert node.inputs["stdin"].startswith("#!/bin/sh\n")
+    assert node.hide_diffs == ("stdin",)
+    others = [one for name, one in three.node_commands.items() if not name.endswith("-node")]
+    assert not any("#!/bin/sh\n# etcd-node" in str(one.inputs.get("stdin")) for one in others)
+
+
+def test_a_generated_password_is_kept_secret_and_never_changes() -> None:
+    found = record(cluster(1, root_password=None))
+    kept = found.command("etcd-root-password")
+    assert kept.is_secret("stdin")
+    assert kept.ignore_changes == ("*",)
+    assert "create" not in kept.inputs
+    assert len(found.outputs["etcd"]["root_password"]) == 32
+
+
+def test_no_default_password_exists() -> None:
+    one, two = (record(cluster(1, root_password=None)) for _ in range(2))
+    assert one.outputs["etcd"]["root_password"] != two.outputs["etcd"]["root_password"]
+
+
+@pytest.mark.parametrize("safeguard", [True, False])
+def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: bool) -> None:
+    found = record(cluster(3, safeguard=safeguard))
+    for name in ("etcd-genesis", "etcd-1-seat", "etcd-2-seat", "etcd-3-seat"):
+        assert found.command(name).protect is safeguard, name
+    assert found.resources["tls:index/privateKey:PrivateKey", "etcd-ca"].protect is safeguard
+    # A certificate must stay renewable, which is a replacement.
+    leaf = found.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-1"]
+    assert not leaf.protect
+
+
+def test_erasing_a_node_does_what_the_settings_say() -> None:
+    def delete(**settings: bool) -> str:
+        return record(cluster(1, **settings)).command("etcd-1-node").inputs["delete"]
+
+    assert "--remove-data" in delete()
+    assert "--remove-software" not in delete()
+    assert "--remove-data" not in delete(rm_data=False)
+    assert "--remove-software" in delete(rm_pkg=True)
+
+
+def test_a_rollout_names_what_it_rolls_out(three: Recording) -> None:
+    changed = record(cluster(3, snapshot_count=5000))
+    again = record(cluster(3))
+    for seq in (1, 2, 3):
+        name = f"etcd-{seq}-rollout"
+        before = three.command(name).inputs["create"]
+        assert changed.command(name).inputs["create"] != before
+        assert again.command(name).inputs["create"] == before
+
+
+def test_a_given_ca_is_used_and_its_key_is_secret() -> None:
+    found = record(cluster(1, ca_cert="CA CERTIFICATE", ca_key="CA KEY"))
+    assert ("tls:index/privateKey:PrivateKey", "etcd-ca") not in found.resources
+    leaf = found.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-1"]
+    assert leaf.inputs["caCertPem"] == "CA CERTIFICATE"
+    assert leaf.is_secret("caPrivateKeyPem")
+    assert found.outputs["etcd"]["ca_cert"] == "CA CERTIFICATE\n"
+
+
+def test_member_certificates_serve_both_ways_and_carry_every_name(three: Recording) -> None:
+    leaf = three.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-1"]
+    assert leaf.inputs["allowedUses"] == ["client_auth", "digital_signature", "server_auth"]
+    request = three.resources["tls:index/certRequest:CertRequest", "etcd-1"]
+    assert request.inputs["dnsNames"] == ["etcd", "etcd-1", "localhost"]
+    assert request.inputs["ipAddresses"] == ["10.10.10.10", "127.0.0.1", "::1"]
+    client = three.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-client"]
+    assert client.inputs["allowedUses"] == ["client_auth", "digital_signature"]
+    assert (
+        "dnsNames" not in three.resources["tls:index/certRequest:CertRequest", "etcd-client"].inputs
+    )
+
+
+def test_keys_are_ecdsa_p256(three: Recording) -> None:
+    keys = [one for (kind, _), one in three.resources.items() if kind.endswith(":PrivateKey")]
+    assert len(keys) == 5  # the CA, three members, a client
+    for one in keys:
+        assert (one.inputs["algorithm"], one.inputs["ecdsaCurve"]) == ("ECDSA", "P256")
+
+
+def test_outputs_give_a_client_all_it_needs(three: Recording) -> None:
+    outputs = three.outputs["etcd"]
+    assert outputs["endpoints"] == ["10.10.10.10:2379", "10.10.10.11:2379", "10.10.10.12:2379"]
+    assert outputs["client_urls"] == (
+        "https://10.10.10.10:2379,https://10.10.10.11:2379,https://10.10.10.12:2379"
+    )
+    assert outputs["members"][1] == {
+        "instance": "etcd-2",
+        "ip": "10.10.10.11",
+        "client_url": "https://10.10.10.11:2379",
+        "peer_url": "https://10.10.10.11:2380",
+    }
+    assert three.secret_outputs >= {"client_key", "root_password", "etcdctl_env"}
+    assert not three.secret_outputs & {"endpoints", "client_urls", "ca_cert", "members"}
+
+
+def test_the_first_preview_works_with_values_that_are_not_known_yet() -> None:
+    found = record(cluster(3), preview=True)
+    assert len(found.node_commands) == 3 * 6 + 1
+    assert "--founders" in found.command("etcd-1-seat").inputs["create"]
+
+
+def test_several_clusters_stand_side_by_side() -> None:
+    found = record(cluster(1), cluster(1, name="other"))
+    assert {"etcd-1-seat", "other-1-seat"} <= set(found.commands)
+    assert set(found.outputs) == {"etcd", "other"}
+
+
+def test_the_archive_is_fetched_with_its_checksum(three: Recording) -> None:
+    text = three.command("etcd-1-binary").inputs["create"]
+    assert f"--sha256-amd64 {'a' * 64}" in text
+    assert f"--sha256-arm64 {'b' * 64}" in text
+    assert "--url 'https://mirror.example/v{version}/etcd-{arch}.tar.gz'" in text
+
+
+def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    archive = tmp_path / "etcd.tar.gz"
+    archive.write_bytes(b"archive")
+    found = record(cluster(1, install="upload", archive_file=str(archive)))
+    upload = found.resources["command:remote:CopyToRemote", "etcd-1-archive"]
+    assert "10.10.10.10" in upload.inputs["remotePath"]
+    assert "etcd-1-archive" in found.command("etcd-1-binary").depends_on
