@@ -57,7 +57,7 @@ class Machine:
     def _sudo(self) -> str:
         return "sudo -n " if self._login.sudo else ""
 
-    def run(  # noqa: PLR0913 - the life of a resource
+    def run(
         self,
         name: str,
         *,

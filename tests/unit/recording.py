@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.rpc import UNKNOWN
@@ -17,9 +17,9 @@ from pulumi.runtime.rpc import UNKNOWN
 from etcd_component import EtcdCluster
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
 
-SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark, not a secret
+SECRET = "4dabf18193072939515e22adb298388d"
 PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY----- of the login"
-PASSWORD = "the root password"  # noqa: S105
+PASSWORD = "the root password"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class _Provider(mocks.Mocks):
             outputs[made[args.typ]] = UNKNOWN if self._preview else pem
         return f"{args.name}-id", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program invokes nothing, but called {args.token}")
 
 
@@ -104,7 +104,7 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(  # noqa: N802 - the engine's name
         self, request: resource_pb2.RegisterResourceRequest
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         self._recording.resources[request.type, request.name] = Registered(
             type=request.type,
             name=request.name,
@@ -117,7 +117,7 @@ class _Monitor(mocks.MockMonitor):
             protect=request.protect,
             delete_before_replace=request.deleteBeforeReplace,
         )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def _name(urn: str) -> str:
@@ -136,7 +136,7 @@ def record(*models: Cluster, preview: bool = False) -> Recording:
         monitor=_Monitor(provider, recording),
     )
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:
         outputs = {one.name: EtcdCluster(one).outputs for one in models}
         marks = {
@@ -155,7 +155,7 @@ def record(*models: Cluster, preview: bool = False) -> Recording:
     return recording
 
 
-def cluster(size: int = 3, name: str = "etcd", **settings: Any) -> Cluster:  # noqa: ANN401
+def cluster(size: int = 3, name: str = "etcd", **settings: Any) -> Cluster:
     """A cluster at 10.10.10.10 and up."""
     defaults = {
         "version": "3.6.14",

@@ -1,8 +1,11 @@
 """What the component registers: names, order, options, secrets."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record
 
 FILES = ("node", "binary", "tls", "config")
@@ -157,8 +160,8 @@ def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: b
 
 
 def test_erasing_a_node_does_what_the_settings_say() -> None:
-    def delete(**settings: bool) -> str:
-        return record(cluster(1, **settings)).command("etcd-1-node").inputs["delete"]
+    def delete(**settings: Any) -> str:
+        return str(record(cluster(1, **settings)).command("etcd-1-node").inputs["delete"])
 
     assert "--remove-data" in delete()
     assert "--remove-software" not in delete()
@@ -240,7 +243,7 @@ def test_the_archive_is_fetched_with_its_checksum(three: Recording) -> None:
     assert "--url 'https://mirror.example/v{version}/etcd-{arch}.tar.gz'" in text
 
 
-def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path: Path) -> None:
     archive = tmp_path / "etcd.tar.gz"
     archive.write_bytes(b"archive")
     found = record(cluster(1, install="upload", archive_file=str(archive)))

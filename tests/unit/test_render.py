@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.recording import cluster
 
 from etcd_component import render
 from etcd_component.model import Instance, Login, Node
+from tests.unit.recording import cluster
 
 GOLDEN = Path(__file__).parent / "golden"
 
