@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034  # what is set here is used where this is sourced
 # What the scripts of this directory share. Sourced, never run:
 #
-#   root=$(cd "$(dirname "$0")/.." && pwd)
+#   root=$(CDPATH='' cd -- "$(dirname "$0")/.." && pwd)
 #   . "$root/toolchain/common.sh"
 #
 # Everything a person reads goes to stderr, because stdout may be on its way into an `eval`.
