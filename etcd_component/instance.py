@@ -95,7 +95,8 @@ class Instance(pulumi.ComponentResource):
         if settings.install == "upload" and settings.archive_file is not None:
             source = settings.archive_file_for("amd64") or ""
             # Named after the node, since a new connection alone would not copy again.
-            path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{self._model.node.address}.tar.gz"  # noqa: S108
+            address = self._model.node.address
+            path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{address}.tar.gz"  # noqa: S108
             options.append(("--archive", path))
             needed.append(
                 self._machine.upload(f"{self._model.name}-archive", source, path, self._child(node))

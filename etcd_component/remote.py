@@ -27,19 +27,18 @@ class Machine:
         self._login = node.login
         self._connection = _connection(node.login)
 
-    def etcd_node(
-        self, subcommand: str, *options: str | Sequence[str], document: str | None = None
-    ) -> str:
+    def etcd_node(self, subcommand: str, *options: str | Sequence[str]) -> str:
         """The command line of one run of the node program, one option a line.
 
-        `options` are flags or pairs of a flag and its value; `document` is given to the program
-        on standard input and is part of the text, so it must not be secret.
+        `options` are flags, or pairs of a flag and its value.
         """
-        words = [[f"{self._sudo}{NODE_PROGRAM} {subcommand}"]]
-        words += [[one] if isinstance(one, str) else list(one) for one in options]
-        lines = [words[0][0], *(" ".join(shlex.quote(word) for word in line) for line in words[1:])]
-        text = " \\\n  ".join(lines)
-        return text if document is None else f"{text} <<'END'\n{document}END"
+        lines = [[one] if isinstance(one, str) else one for one in options]
+        return " \\\n  ".join(
+            [
+                f"{self._sudo}{NODE_PROGRAM} {subcommand}",
+                *(" ".join(shlex.quote(word) for word in line) for line in lines),
+            ]
+        )
 
     def first_contact(self, options: Sequence[str | Sequence[str]]) -> str:
         """Run preflight from the program on standard input, and only then leave it there."""

@@ -154,6 +154,7 @@ do_tls() {
 do_config() {
   make_user
   text=$(cat)
+  mkdir -p "$etc"
   [ -n "$(section "$unit" "$text")" ] || die "standard input has no section \`--- $unit\`"
   section etcd.yaml "$text" | put "$etc/settings.yaml" 644 root:root
   compose_configuration
