@@ -126,10 +126,12 @@ class Instance(pulumi.ComponentResource):
         )
 
     def _put_config(self, node: pulumi.Resource) -> pulumi.Resource:
-        document = f"--- etcd.yaml\n{self._config}--- {self._belonging.cluster.unit}\n{self._unit}"
+        unit = self._belonging.cluster.unit
         return self._machine.run(
             f"{self._model.name}-config",
-            create=self._machine.etcd_node("config", self._option, document=document),
+            create=self._machine.etcd_node("config", self._option),
+            # Not secret: a preview shows which lines change.
+            stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
             opts=self._child(node),
         )
 

@@ -135,6 +135,7 @@ def unit(cluster: Cluster, instance: Instance) -> str:
     killed at the start, because READY comes only with a quorum.
     """
     state = cluster.unit.removesuffix(".service")
+    program = f"/opt/etcd/clusters/{cluster.name}/bin/etcd"
     return f"""\
 # Written by etcd-node. Changes here are lost; `systemctl edit {state}` keeps yours apart.
 [Unit]
@@ -150,7 +151,7 @@ Type=notify
 User=etcd
 Group=etcd
 ExecStartPre=-+{NODE_PROGRAM} stamp --cluster {cluster.name}
-ExecStart=/opt/etcd/clusters/{cluster.name}/bin/etcd --config-file=/etc/etcd/{cluster.name}/etcd.yaml
+ExecStart={program} --config-file=/etc/etcd/{cluster.name}/etcd.yaml
 Restart=on-failure
 RestartSec=2s
 TimeoutStartSec=infinity
