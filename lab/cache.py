@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lab import mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,14 +40,14 @@ def kept(relative: str, build: Callable[[Path], None]) -> Path:
             return place
         # Under the lock nobody else builds this: what lies about is of a run that was killed.
         for remains in place.parent.glob(f".{place.name}.new-*"):
-            shutil.rmtree(remains, ignore_errors=True)
+            mounts.remove_tree(remains)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
         unfinished.chmod(0o755)
         try:
             build(unfinished)
             unfinished.rename(place)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            mounts.remove_tree(unfinished)
     return place
 
 

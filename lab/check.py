@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import cgroups, firewall
 from lab.errors import LabError
+from lab.naming import HOME
 from lab.shell import attempt, environment, load_module, run
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def findings() -> list[str]:
         return [
             "You are not root, and nodes need namespaces, mounts and a bridge: run it with sudo -E."
         ]
-    found = [*_programs(), *_cgroups(), *_overlays()]
+    found = [*_programs(), *_cgroups()]
     if not missing_packages():
         found += [*_namespaces(), *_iptables()]
     return found
@@ -77,28 +77,29 @@ def _cgroups() -> list[str]:
     return ["Control groups are not mounted at /sys/fs/cgroup, which systemd needs: mount them."]
 
 
-def _overlays() -> list[str]:
-    if "\toverlay\n" in Path("/proc/filesystems").read_text():
-        return []
-    if load_module("overlay"):
-        return []
-    return ["The kernel has no overlayfs: use a kernel that has it."]
-
-
 def _namespaces() -> list[str]:
-    with tempfile.TemporaryDirectory(prefix="etcd-lab-check-") as place:
+    """Try, in namespaces that vanish again, what a node is made of."""
+    load_module("overlay")
+    HOME.parent.mkdir(parents=True, exist_ok=True)
+    # Where nodes have their disks: an overlay may work on one file system and not on another.
+    with tempfile.TemporaryDirectory(prefix=".etcd-lab-check-", dir=HOME.parent) as place:
+        attempts = (
+            "mkdir lower upper work root",
+            "mount -t overlay check -o lowerdir=lower,upperdir=upper,workdir=work root",
+            "ip link add check type bridge",
+            "ip link add check0 type veth peer name check1",
+        )
         tried = attempt(
             [
                 *("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"),
-                *("sh", "-c", f"mount -t tmpfs none {place} && ip link add check type bridge"),
+                *("sh", "-c", f"cd {place} && {' && '.join(attempts)}"),
             ]
         )
     if tried.returncode == 0:
         return []
-    why = tried.stderr.strip() or "no reason given"
-    return [
-        f"Namespaces, mounts or bridges cannot be made ({why}): use a machine, not a container."
-    ]
+    why = tried.stderr.strip().replace("\n", " ") or "no reason given"
+    what = f"Namespaces, bridges or overlays on {HOME.parent} cannot be made"
+    return [f"{what} ({why}): use a machine, not a container."]
 
 
 def _iptables() -> list[str]:

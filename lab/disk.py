@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import keys
-from lab.shell import attempt, run
+from lab import keys, mounts
+from lab.shell import run
 
 if TYPE_CHECKING:
     from lab.naming import Naming
@@ -37,26 +36,14 @@ def mount(naming: Naming, number: int, base: Path) -> None:
 
 def unmount(naming: Naming, number: int) -> None:
     """Unmount the node's disk, if it is mounted, however often."""
-    for point in mounts_below(home(naming, number)):
-        if attempt(["umount", point]).returncode != 0:
-            # Somebody's shell stands in it: it goes when they leave, and nobody waits for them.
-            attempt(["umount", "--lazy", point])
+    mounts.unmount_below(home(naming, number))
 
 
 def empty(naming: Naming, number: int) -> None:
     """Lose everything the node has ever written. The node must be down."""
     unmount(naming, number)
     for layer in ("upper", "work"):
-        shutil.rmtree(home(naming, number) / layer, ignore_errors=True)
-
-
-def mounts_below(directory: Path) -> list[str]:
-    """Return the mount points at and below a directory, the deepest first."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    inside = [
-        point for point in points if point == str(directory) or point.startswith(f"{directory}/")
-    ]
-    return sorted(inside, key=len, reverse=True)
+        mounts.remove_tree(home(naming, number) / layer)
 
 
 def _personalise(naming: Naming, number: int, place: Path) -> None:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import archive, base, check, disk, firewall, keys, network, node, releases, runlock, site
+from lab import (
+    archive,
+    base,
+    check,
+    disk,
+    firewall,
+    keys,
+    mounts,
+    network,
+    node,
+    releases,
+    runlock,
+    site,
+)
 from lab.errors import LabError
 from lab.firewall import ANYWHERE, Cut
 from lab.naming import DEFAULT_NAME, DEFAULT_SUBNETS, FIRST_NUMBER, LAST_NUMBER, Naming, check_name
@@ -154,10 +166,7 @@ class Lab:
             for number in sorted(numbers):
                 node.kill(naming, number)
             network.remove(naming)
-            for point in disk.mounts_below(naming.home):
-                message = f"{point} is still mounted: unmount it, then run `down` again."
-                raise LabError(message)
-            shutil.rmtree(naming.home, ignore_errors=True)
+            mounts.remove_tree(naming.home)
             network.restore_forwarding()
         self.say(f"lab {naming.name}: gone")
 

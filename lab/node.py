@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import cgroups, disk, keys, network, processes
+from lab import cgroups, disk, keys, mounts, network, processes
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.naming import Naming
     from lab.processes import Process
 
+_NSPAWN = Path("/run/systemd/nspawn")
 _BOOT_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 
@@ -104,8 +105,18 @@ def kill(naming: Naming, number: int) -> None:
     remains += cgroups.members(naming, number)
     processes.kill_all(remains, what=what)
     (disk.home(naming, number) / "pid").unlink(missing_ok=True)
+    _forget(naming, number)
     disk.unmount(naming, number)
     cgroups.remove(naming, number)
+
+
+def _forget(naming: Naming, number: int) -> None:
+    """Remove what an nspawn that was killed leaves in its own directory."""
+    for kind in ("propagate", "unix-export"):
+        mounts.remove_tree(_NSPAWN / kind / naming.namespace(number))
+    with contextlib.suppress(OSError):
+        root = disk.root(naming, number).stat()
+        (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
 
 
 def stop(naming: Naming, number: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, check
+from lab.cache import locked
 from lab.processes import find
 
 CHECKOUT = Path(__file__).parents[2]
@@ -19,14 +20,19 @@ Ssh = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def lab_or_fail() -> None:
-    """Tests behind this need a machine on which a lab can run; a build machine must be one."""
+def lab_or_fail() -> Iterator[None]:
+    """Tests behind this need a machine on which a lab can run; a build machine must be one.
+
+    Only one run of them at a time, as another checkout's would use the same names.
+    """
     check.install_packages(print)
     problems = "; ".join(check.findings())
     if problems and os.environ.get("CI") == "true":
         pytest.fail(f"a lab cannot run here: {problems}")
     if problems:
         pytest.skip(f"a lab cannot run here: {problems}")
+    with locked(Path("/run/lock/etcd-lab-tests.lock")):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +94,7 @@ def traces(lab: Lab) -> list[str]:
     for directory, prefix in (
         ("/run/netns", names.namespace_prefix),
         ("/sys/class/net", names.bridge),
+        ("/run/systemd/nspawn/propagate", names.namespace_prefix),
     ):
         found += [str(path) for path in Path(directory).glob(f"{prefix}*")]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
