@@ -225,9 +225,9 @@ class TlsProvider(Provider):
         planned = self._plan(schema, reveal(inputs), None)
         if call.preview:
             return "", _sealed(planned, schema.secrets)
-        made = await self._make(call, planned)
-        outputs = {name: value for name, value in planned.items() if not is_unknown(value)} | made
-        return made["id"], _stored(schema, outputs)
+        known = {name: value for name, value in planned.items() if not has_unknown(value)}
+        made = await self._make(call, known)
+        return made["id"], _stored(schema, known | made)
 
     async def update(self, call: Operation, state: Properties, inputs: Properties) -> Properties:
         """Take over inputs that need no new certificate."""
