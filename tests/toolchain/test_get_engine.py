@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -50,13 +51,9 @@ def machine(tmp_path: Path) -> Machine:
 def built(machine: Machine) -> Path:
     """An engine that is in the cache already."""
     key = subprocess.run(
-        [
-            "sh",
-            "-c",
-            'root=$1; . "$1/toolchain/common.sh"; hash_of "$1"/toolchain/*/go.*',
-            "-",
-            ROOT,
-        ],
+        ["sh", "-c", ". toolchain/common.sh; hash_of toolchain/engine/* toolchain/language-host/*"],
+        cwd=ROOT,
+        env={**os.environ, "root": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
