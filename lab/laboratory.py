@@ -122,8 +122,7 @@ class Lab:
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes that have a disk, running or not, by number."""
         naming = self.naming
-        places = naming.nodes_home.iterdir() if naming.nodes_home.is_dir() else ()
-        numbers = sorted(int(place.name) for place in places if place.name.isdigit())
+        numbers = sorted(naming.numbers_in(naming.nodes_home))
         cuts = firewall.cuts(naming) if numbers else []
         found = []
         for number in numbers:
@@ -162,8 +161,7 @@ class Lab:
         with runlock.held(self.naming, last=True):
             naming = self.naming
             archive.stop(naming)
-            numbers = network.numbers(naming) | {each.number for each in self.nodes()}
-            for number in sorted(numbers):
+            for number in sorted(node.numbers(naming)):
                 node.kill(naming, number)
             network.remove(naming)
             mounts.remove_tree(naming.home)

@@ -94,6 +94,13 @@ class Naming:
         """Name of the network namespace (and nspawn machine) of node `number`."""
         return f"{self.namespace_prefix}{number}"
 
+    @staticmethod
+    def numbers_in(directory: Path, prefix: str = "") -> set[int]:
+        """Return the node numbers among the names in `directory` that begin with `prefix`."""
+        names = [path.name for path in directory.glob(f"{prefix}*")]
+        endings = [name.removeprefix(prefix) for name in names]
+        return {int(ending) for ending in endings if ending.isdigit()}
+
     def number(self, node: int | str) -> int:
         """Node number meant by a number (10), a name (node10) or an address (10.10.10.10).
 

@@ -107,15 +107,10 @@ def restore_forwarding() -> None:
 
 def numbers(naming: Naming) -> set[int]:
     """Return the numbers of nodes that have something of a network on this machine."""
-    found = set()
-    for directory, prefix in (
-        (_NAMESPACES, naming.namespace_prefix),
-        (_INTERFACES, naming.interface_prefix),
-    ):
-        names = [path.name for path in directory.iterdir()] if directory.exists() else []
-        endings = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        found |= {int(ending) for ending in endings if ending.isdigit()}
-    return found
+    return {
+        *naming.numbers_in(_NAMESPACES, naming.namespace_prefix),
+        *naming.numbers_in(_INTERFACES, naming.interface_prefix),
+    }
 
 
 def _refuse_taken_subnet(naming: Naming) -> None:

@@ -67,6 +67,15 @@ def _restarting(groups: Sequence[Path]) -> list[str]:
     return ["sh", "-c", program, "sh", str(len(groups)), *map(str, groups)]
 
 
+def numbers(naming: Naming) -> set[int]:
+    """Return the numbers of all nodes of which anything is left on this machine."""
+    return {
+        *network.numbers(naming),
+        *naming.numbers_in(naming.nodes_home),
+        *naming.numbers_in(_NSPAWN / "propagate", naming.namespace_prefix),
+    }
+
+
 def running(naming: Naming, number: int) -> bool:
     """Whether the node's init is there."""
     return init(naming, number) is not None
