@@ -29,11 +29,12 @@ def main() -> None:
     for warning in plan.warnings:
         pulumi.warn(warning)
     clusters = {one.name: EtcdCluster(one) for one in plan.clusters}
-    pulumi.export("clusters", {name: one.outputs for name, one in clusters.items()})
     if len(clusters) == 1:
-        (only,) = clusters.values()
-        for name, value in only.outputs.items():
-            pulumi.export(name, value)
+        (outputs,) = (one.outputs for one in clusters.values())
+    else:
+        outputs = {"clusters": {name: one.outputs for name, one in clusters.items()}}
+    for name, value in outputs.items():
+        pulumi.export(name, value)
 
 
 main()
