@@ -442,7 +442,8 @@ def _seat(cluster: str, host: _Host, vars_: Vars, site: Site, findings: Findings
             "it is missing, though other hosts of the group have one",
             "give this host a number of its own, or move it to another group",
         )
-    said = {**vars_, **host.elsewhere, **host.own}
+    shared = {name: said for name, said in vars_.items() if name not in _OF_ONE_HOST}
+    said = {**shared, **host.elsewhere, **host.own}
     for unread in host.own.keys() & parameters.UNREAD.keys():
         findings.warn(f"{unread} is passed over: {parameters.UNREAD[unread]}")
     rows = [row for row in PARAMETERS.values() if row.level is not Level.CLUSTER]
@@ -461,6 +462,10 @@ def _seat(cluster: str, host: _Host, vars_: Vars, site: Site, findings: Findings
 
 _NO_SEQ: Final = 0
 """Stands in for a number that is missing or cannot stand, so that the rest is still checked."""
+
+_OF_ONE_HOST: Final = frozenset(
+    name for name, row in PARAMETERS.items() if row.level is Level.INSTANCE
+)
 
 _REACH: Final[tuple[str, ...]] = ("host", "port", "user", "sudo", "private_key_file")
 

@@ -217,7 +217,7 @@ def address(value: Any) -> str:
         (found.is_unspecified, "means every address"),
         (found.is_multicast, "is a multicast address"),
         (found.is_link_local, "is valid on one link only"),
-        (found.is_reserved, "is reserved"),
+        (found.is_reserved and not found.is_loopback, "is reserved"),
     ):
         if refused:
             raise Wrong(f"{found} {why}", "write the address that the other members dial")
