@@ -33,10 +33,10 @@ class Checkout:
         (self.lab / "pulumi").mkdir(parents=True)
         self.backend = f"file://{self.lab}/pulumi"
 
-    def pulumi(self, *arguments: str, directory: Path | None = None) -> str:
+    def pulumi(self, *arguments: str) -> str:
         done = subprocess.run(
             [self.root / "toolchain/bin/pulumi", "--non-interactive", *arguments],
-            cwd=directory or self.root,
+            cwd=self.root,
             env={
                 **os.environ,
                 "PULUMI_ETCD_LAB": str(self.lab),
@@ -59,14 +59,12 @@ def checkout(tmp_path: Path) -> Checkout:
             'needs the engine: run by `make test-toolchain`, or after eval "$(make -s env)"'
         )
     checkout = Checkout(tmp_path)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "Pulumi.yaml").write_text("name: etcd\nruntime: python\n")
-    checkout.pulumi("stack", "init", "three", directory=elsewhere)
+    checkout.pulumi("stack", "init", "three")
     return checkout
 
 
 def test_a_run_on_the_lab_leaves_the_stack_file_as_it_was(checkout: Checkout) -> None:
+    assert checkout.stack_file.read_text() == STACK_FILE
     for operation in (("up", "--yes", "--skip-preview"), ("preview",), ("destroy", "--yes")):
         checkout.pulumi(*operation, "--stack", "three")
         assert checkout.stack_file.read_text() == STACK_FILE
@@ -79,8 +77,7 @@ def test_an_edited_stack_file_counts_at_once(checkout: Checkout) -> None:
     assert checkout.pulumi("stack", "output", "answer", "-s", "three") == "43\n"
 
 
-def test_the_selected_stack_needs_no_name(checkout: Checkout) -> None:
-    checkout.pulumi("stack", "select", "three")
+def test_a_new_stack_is_selected_and_needs_no_name(checkout: Checkout) -> None:
     checkout.pulumi("up", "--yes", "--skip-preview")
     assert checkout.stack_file.read_text() == STACK_FILE
 
