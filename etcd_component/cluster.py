@@ -36,21 +36,23 @@ class EtcdCluster(pulumi.ComponentResource):
         kept = pulumi.ResourceOptions(parent=self, protect=model.settings.safeguard)
         self._model = model
         pki = Pki(model, child)
+        self.root_password = access.root_password(model, kept)
+        login = access.credentials(self.root_password)
+        instances = [Instance(one, Belonging(model, pki, login), child) for one in model.instances]
         genesis = remember(
             f"{model.name}-genesis",
             triggers=[
                 f"{model.name}-{secrets.token_hex(4)}",
                 *(f"{one.name}={one.peer_url}" for one in model.voters),
             ],
-            opts=kept,
+            # Founders are written down for ever, so only when their machines are known to be fit:
+            # a wrong address is found before.
+            opts=pulumi.ResourceOptions.merge(
+                kept, pulumi.ResourceOptions(depends_on=[one.checked for one in instances])
+            ),
         )
-        self.root_password = access.root_password(model, kept)
-        login = access.credentials(self.root_password)
-        belonging = Belonging(model, pki, genesis, login)
-        instances = [Instance(one, belonging, child) for one in model.instances]
-
-        # One member after another, and none before all have their seats.
-        done: list[pulumi.Resource] = [one.seated for one in instances]
+        # One member after another is rolled out, and none before all have their seats.
+        done = [one.take_seat(genesis) for one in instances]
         for one in instances:
             done.append(one.roll_out(after=done[:]))
         access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))

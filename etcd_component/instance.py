@@ -20,25 +20,20 @@ class Belonging:
 
     cluster: Cluster
     pki: Pki
-    genesis: remote.Command
-    """Its `triggers` are the cluster token and then the founders, each `name=peer-url`."""
     login: pulumi.Output[str]
     """Root's credentials, see `access.credentials`."""
 
 
 class Instance(pulumi.ComponentResource):
-    """An etcd member on a node. To create it is to take its seat, to delete it is to leave.
+    """An etcd member on a node. To create it is to take its seat, to delete it is to leave."""
 
-    `seated` is done when the member runs in the cluster; `roll_out` restarts it when what it
-    runs differs from its files.
-    """
-
-    seated: pulumi.Resource
+    checked: pulumi.Resource
+    """Done when the node is known to be fit; nothing was changed on it before."""
 
     def __init__(
         self, model: Model, belonging: Belonging, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """Put the files in place and take the seat."""
+        """Check the node and put the files in place."""
         super().__init__("etcd:index:Instance", model.name, None, opts)
         self._model = model
         self._belonging = belonging
@@ -46,9 +41,8 @@ class Instance(pulumi.ComponentResource):
         self._option = ("--cluster", model.cluster)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
-        node = self._check_node()
-        files = [self._install(node), self._put_certificate(node), self._put_config(node)]
-        self.seated = self._take_seat(files)
+        self.checked = self._check_node()
+        self._files = [self._install(), self._put_certificate(), self._put_config()]
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(self, *needed: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -82,9 +76,9 @@ class Instance(pulumi.ComponentResource):
             ),
         )
 
-    def _install(self, node: pulumi.Resource) -> pulumi.Resource:
+    def _install(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
-        needed = [node]
+        needed = [self.checked]
         options: list[Sequence[str]] = [
             self._option,
             ("--method", settings.install),
@@ -99,7 +93,9 @@ class Instance(pulumi.ComponentResource):
             path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{address}.tar.gz"  # noqa: S108
             options.append(("--archive", path))
             needed.append(
-                self._machine.upload(f"{self._model.name}-archive", source, path, self._child(node))
+                self._machine.upload(
+                    f"{self._model.name}-archive", source, path, self._child(self.checked)
+                )
             )
         for arch, sha256 in sorted(settings.archive_sha256.items()):
             options.append((f"--sha256-{arch}", sha256))
@@ -109,7 +105,7 @@ class Instance(pulumi.ComponentResource):
             opts=self._child(*needed),
         )
 
-    def _put_certificate(self, node: pulumi.Resource) -> pulumi.Resource:
+    def _put_certificate(self) -> pulumi.Resource:
         own = self._belonging.pki.member(self._model, self)
         return self._machine.run(
             f"{self._model.name}-tls",
@@ -122,20 +118,25 @@ class Instance(pulumi.ComponentResource):
                     own.key,
                 )
             ),
-            opts=self._child(node),
+            opts=self._child(self.checked),
         )
 
-    def _put_config(self, node: pulumi.Resource) -> pulumi.Resource:
+    def _put_config(self) -> pulumi.Resource:
         unit = self._belonging.cluster.unit
         return self._machine.run(
             f"{self._model.name}-config",
             create=self._machine.etcd_node("config", self._option),
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
-            opts=self._child(node),
+            opts=self._child(self.checked),
         )
 
-    def _take_seat(self, files: Sequence[pulumi.Resource]) -> pulumi.Resource:
+    def take_seat(self, genesis: remote.Command) -> pulumi.Resource:
+        """Found the cluster, join it, or come back; done when the member runs in the cluster.
+
+        The `triggers` of `genesis` are the cluster's token and then the founders, each as
+        `name=peer-url`.
+        """
         cluster = self._belonging.cluster
         learner = ["--learner"] if self._model.learner else []
         peers = ",".join(
@@ -143,8 +144,8 @@ class Instance(pulumi.ComponentResource):
         )
         version = ("--version", cluster.settings.version)
 
-        def create(genesis: Sequence[str]) -> str:
-            token, *founders = genesis
+        def create(first: Sequence[str]) -> str:
+            token, *founders = first
             return self._machine.etcd_node(
                 "seat",
                 self._option,
@@ -157,18 +158,18 @@ class Instance(pulumi.ComponentResource):
 
         return self._machine.run(
             f"{self._model.name}-seat",
-            create=self._belonging.genesis.triggers.apply(lambda seen: create(seen or [])),
+            create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
             update=self._machine.etcd_node("seat", self._option, *learner),
             delete=self._machine.etcd_node("leave", self._option),
             stdin=self._belonging.login,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=list(files),
+                depends_on=self._files,
                 # Who the peers were when the seat was taken is history.
                 ignore_changes=["create"],
                 # A whole cluster that is taken down has nobody left to leave.
-                deleted_with=self._belonging.genesis,
+                deleted_with=genesis,
                 protect=cluster.settings.safeguard,
             ),
         )

@@ -61,6 +61,11 @@ def test_genesis_never_dials_and_never_changes(three: Recording) -> None:
     ]
 
 
+def test_founders_are_written_down_only_when_all_their_machines_are_fit(three: Recording) -> None:
+    needed = three.command("etcd-genesis").depends_on
+    assert {"etcd-1-node", "etcd-2-node", "etcd-3-node"} <= needed
+
+
 def test_a_learner_is_not_a_founder() -> None:
     model = cluster(3)
     learner = type(model.instances[0])("etcd", 4, model.instances[0].node, learner=True)
