@@ -37,6 +37,8 @@ class Site:
     archive_url: Said | None = None
     base: Path = field(default_factory=Path)
     """What relative paths in the inventory start from."""
+    settled: bool = True
+    """False when a setting cannot stand: then no machine is looked up, for it may be another."""
 
     def located(self, written: str) -> Path:
         """The file that a path in the inventory means."""
@@ -141,7 +143,7 @@ def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> S
     file = chosen.get("inventoryFile")
     base = file.parent if file else Path.cwd()
     return Stack(
-        site=Site(access=access, checksums=checksums, archive_url=url, base=base),
+        site=Site(access, checksums, url, base, settled=not findings.mistakes),
         secrets={key: chosen[key] for key in SECRETS if key in chosen},
         inventory=chosen.get("inventory"),
         inventory_file=file,

@@ -290,6 +290,17 @@ def test_a_lost_machine_is_not_looked_for(read: Read, site: Site) -> None:
     assert [one.place for one in invalid.value.mistakes] == ["etcd.hosts.10.10.10.1"]
 
 
+def test_a_machine_is_not_looked_for_where_it_is_not(read: Read, site: Site) -> None:
+    checked = dataclasses.replace(site.access, check_host_keys=True)
+    with pytest.raises(InvalidInventory) as invalid:
+        read(
+            group({"10.10.10.1": {"etcd_seq": 1, "ansible_host": "host_1"}}),
+            site=dataclasses.replace(site, access=checked),
+        )
+    (mistake,) = invalid.value.mistakes
+    assert mistake.place == "etcd.hosts.10.10.10.1.ansible_host"
+
+
 def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
     login = cluster({"a": {"etcd_seq": 1, "ansible_ssh_host": "b", "ansible_ssh_user": "c"}})
     assert login.instances[0].node.login.host == "b"
