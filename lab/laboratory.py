@@ -26,7 +26,7 @@ from lab import (
 )
 from lab.errors import LabError
 from lab.firewall import ANYWHERE, Cut
-from lab.naming import DEFAULT_NAME, DEFAULT_SUBNETS, FIRST_NUMBER, LAST_NUMBER, Naming, check_name
+from lab.naming import DEFAULT_NAME, FIRST_NUMBER, LAST_NUMBER, Naming, check_name, default_subnet
 from lab.shell import environment
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Lab:
         """Return the lab of this name (at most 8 letters and digits) and subnet (such as 10.10.10).
 
         Left out, they come from the environment variable ETCD_LAB (NAME or NAME:SUBNET), then from
-        the lab that runs by this name, then from the defaults: demo on 10.10.10, test on 10.10.11.
+        the lab that runs by this name, then from the defaults: demo on 10.10.10, test on 10.10.11,
+        any other on one made from its name.
         """
         wanted_name, _, wanted_subnet = os.environ.get("ETCD_LAB", "").partition(":")
         if name is not None and name != wanted_name:
@@ -84,11 +85,7 @@ class Lab:
         if running and subnet and running != subnet:
             message = f"lab {name} runs with subnet {running}: use that, or take it down first."
             raise LabError(message)
-        subnet = running or subnet or DEFAULT_SUBNETS.get(name)
-        if not subnet:
-            message = f"lab {name} has no subnet yet: give one, such as --subnet 10.10.20."
-            raise LabError(message)
-        return cls(Naming(name, subnet), say)
+        return cls(Naming(name, running or subnet or default_subnet(name)), say)
 
     @property
     def private_key(self) -> Path:

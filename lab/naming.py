@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ FIRST_NUMBER = 10
 LAST_NUMBER = 250
 DEFAULT_NAME = "demo"
 # `test` is the lab of `make test`, apart from a person's own demonstration.
-DEFAULT_SUBNETS = {DEFAULT_NAME: "10.10.10", "test": "10.10.11"}
+_SUBNETS = {DEFAULT_NAME: "10.10.10", "test": "10.10.11"}
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 
@@ -114,6 +115,11 @@ class Naming:
             f"{LAST_NUMBER}, or an address such as {self.address(FIRST_NUMBER)}."
         )
         raise LabError(message)
+
+
+def default_subnet(name: str) -> str:
+    """Return the subnet of a lab for which none was chosen: always the same for the same name."""
+    return _SUBNETS.get(name) or f"10.10.{20 + zlib.crc32(name.encode()) % 200}"
 
 
 def check_name(name: str) -> None:
