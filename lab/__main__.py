@@ -119,6 +119,9 @@ def main() -> int:
     given = _arguments().parse_args()
     if given.action == "check":
         return _check()
+    if os.geteuid() != 0:
+        print(check.NOT_ROOT, file=sys.stderr)
+        return 1
     try:
         _act(Lab.named(given.lab, given.subnet, say=_say), given)
     except LabError as error:

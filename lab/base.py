@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SUITE = "bookworm"
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PACKAGES = (
     "systemd",
     "systemd-sysv",
@@ -56,7 +57,7 @@ chmod 0440 etc/sudoers.d/admin
 def ensure(say: Callable[[str], None]) -> Path:
     """Return the directory of the base system, which is built first if this user's cache lacks it.
 
-    Raises LabError when no Debian mirror is known to this host's apt, or the build fails.
+    Raises LabError when Debian's keys are missing, or the build fails.
     """
     recipe = "\n".join((_SUITE, platform.machine(), *_PACKAGES, _CUSTOMIZE))
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
@@ -71,7 +72,7 @@ def ensure(say: Callable[[str], None]) -> Path:
 def _build(target: Path) -> None:
     hook = target / "customize"
     hook.write_text(_CUSTOMIZE)
-    sources = "\n".join(_sources())
+    sources = _sources()
     root = target / "root"
     run(
         [
@@ -83,41 +84,44 @@ def _build(target: Path) -> None:
             *(f"--aptopt={option}" for option in _proxies()),
             _SUITE,
             str(root),
-            "-",
+            *(["-"] if sources else []),
         ],
-        stdin=sources + "\n",
+        stdin="".join(f"{line}\n" for line in sources),
     )
     hook.unlink()
 
 
 def _sources() -> list[str]:
-    """Lines of sources.list for the base, on the Debian mirrors that this host itself uses."""
+    """Lines of sources.list for the base, on the Debian mirrors that this host itself uses.
+
+    Empty where it uses none; mmdebstrap then takes Debian's own.
+    """
     listed = run(
         [
             "apt-get",
             "indextargets",
             "--format",
-            "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN) $(SIGNED_BY)",
+            "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)",
             "Created-By: Packages",
         ]
     )
     lines = {}
     for line in listed.splitlines():
         uri, release, component, origin = line.split()[:4]
-        # The origin is known only once apt has lists; before that, the keyring or the path tells.
-        if component != "main" or not (origin == "Debian" or re.search(r"debian", line)):
+        # Apt knows the origin only once it has the lists; until then the usual path must do.
+        unknown = origin.startswith("$")
+        if component != "main" or not (origin == "Debian" or (unknown and "/debian" in uri)):
             continue
         if release.endswith("-security"):
             lines["security"] = f"deb {uri} {_SUITE}-security main"
-        elif re.fullmatch(r"[a-z]+", release):
+        elif "-" not in release:
             lines["main"] = f"deb {uri} {_SUITE} main"
-    if "main" not in lines:
-        message = (
-            "apt on this host knows no Debian mirror, so the nodes' system cannot be built: "
-            "add one to /etc/apt/sources.list and run `apt-get update`."
-        )
+    if "main" in lines:
+        return list(lines.values())
+    if not _KEYRING.exists():
+        message = f"{_KEYRING} is missing: install the package debian-archive-keyring."
         raise LabError(message)
-    return list(lines.values())
+    return []
 
 
 def _proxies() -> list[str]:

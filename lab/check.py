@@ -25,15 +25,15 @@ _PACKAGES = {
     "nsenter": "util-linux",
 }
 
+NOT_ROOT = "You are not root, and nodes need namespaces, mounts and a bridge: run it with sudo -E."
+
 
 def findings() -> list[str]:
     """Return what keeps a lab from running here, each with its cure; empty if nothing does."""
     if sys.platform != "linux":
         return ["This is not Linux: run the lab in a Linux virtual machine, as root."]
     if os.geteuid() != 0:
-        return [
-            "You are not root, and nodes need namespaces, mounts and a bridge: run it with sudo -E."
-        ]
+        return [NOT_ROOT]
     found = [*_programs(), *_cgroups()]
     if not missing_packages():
         found += [*_namespaces(), *_iptables()]

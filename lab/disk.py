@@ -23,7 +23,7 @@ def root(naming: Naming, number: int) -> Path:
 
 
 def mount(naming: Naming, number: int, base: Path) -> None:
-    """Mount the node's disk over `base` and write what makes a base system this node."""
+    """Mount the node's disk over `base`; a fresh one first gets what makes it this node's."""
     place = root(naming, number)
     upper, work = place.with_name("upper"), place.with_name("work")
     for directory in (place, upper, work):
@@ -31,7 +31,8 @@ def mount(naming: Naming, number: int, base: Path) -> None:
     unmount(naming, number)
     options = f"lowerdir={base},upperdir={upper},workdir={work}"
     run(["mount", "-t", "overlay", f"etcd-lab-{naming.name}", "-o", options, str(place)])
-    _personalise(naming, number, place)
+    if not (upper / "etc/hostname").exists():
+        _personalise(naming, number, place)
 
 
 def unmount(naming: Naming, number: int) -> None:
@@ -47,13 +48,14 @@ def empty(naming: Naming, number: int) -> None:
 
 
 def _personalise(naming: Naming, number: int, place: Path) -> None:
-    (place / "etc/hostname").write_text(f"node{number}\n")
     # Its own name must be here, or every sudo asks DNS for it and waits.
     (place / "etc/hosts").write_text(
         f"127.0.0.1 localhost\n::1 localhost\n{naming.address(number)} node{number}\n"
     )
     (place / "etc/resolv.conf").write_text(_resolvers())
     keys.install(naming, number, place)
+    # Last, as it tells a disk that is ready from one that a killed run left half-written.
+    (place / "etc/hostname").write_text(f"node{number}\n")
 
 
 def _resolvers() -> str:

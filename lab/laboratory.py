@@ -144,7 +144,6 @@ class Lab:
                 # Neither needs the other, and one waits for the network while the other computes.
                 building = pool.submit(self._ensure_releases)
                 system = base.ensure(self.say)
-                self._prepare()
                 self._start_all(range(FIRST_NUMBER, FIRST_NUMBER + count), system)
                 for version, release in building.result().items():
                     archive.publish(self.naming, version, release)
@@ -273,6 +272,7 @@ class Lab:
 
     def _start_all(self, numbers: Sequence[int], system: Path) -> None:
         naming = self.naming
+        self._prepare()
         down = [number for number in numbers if not node.running(naming, number)]
         if down:
             self.say(f"nodes: starting {', '.join(naming.address(number) for number in down)}")

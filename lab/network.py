@@ -40,10 +40,8 @@ def ensure_bridge(naming: Naming) -> None:
     run(["ip", "link", "set", bridge, "up"])
     # A partition is a rule of iptables, which sees what passes between two nodes only when the
     # bridge shows it. This knob is the bridge's own; the one for all bridges stays as it is.
-    knob = _INTERFACES / bridge / "bridge/nf_call_iptables"
-    if not knob.exists():
-        load_module("br_netfilter")
-    knob.write_text("1")
+    load_module("br_netfilter")
+    run(["ip", "link", "set", bridge, "type", "bridge", "nf_call_iptables", "1"])
     if _FORWARD.read_text().strip() == "0":
         _FORWARD_WAS_OFF.touch()
         _FORWARD.write_text("1")

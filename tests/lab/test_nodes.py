@@ -119,6 +119,7 @@ def test_a_node_cut_from_its_peers_stays_in_reach_of_this_machine(lab: Lab, ssh:
 def test_a_killed_node_comes_back_with_its_disk(lab: Lab, ssh: Ssh) -> None:
     before = node.init(lab.naming, SECOND)
     lab.exec(FIRST, "touch", "/var/kept", "/run/lost")
+    lab.exec(FIRST, "sh", "-c", "echo 10.10.12.99 other >>/etc/hosts")
     lab.kill(FIRST)
     assert [each.running for each in lab.nodes()] == [False, True]
     assert ssh("root", lab.naming.address(FIRST), "true").returncode == 255
@@ -126,6 +127,7 @@ def test_a_killed_node_comes_back_with_its_disk(lab: Lab, ssh: Ssh) -> None:
         lab.exec(FIRST, "true")
     lab.start(FIRST)
     lab.exec(FIRST, "test", "-e", "/var/kept", "-a", "!", "-e", "/run/lost")
+    lab.exec(FIRST, "getent", "hosts", "other")
     assert node.init(lab.naming, SECOND) == before
 
 

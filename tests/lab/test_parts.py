@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import LabError, cache, processes, releases
+from lab import Lab, LabError, cache, naming, processes, releases
 from lab.naming import Naming
 
 
@@ -41,6 +41,29 @@ def test_a_subnet_that_is_none_is_refused(subnet: str) -> None:
 @pytest.mark.parametrize("said", [12, "12", "node12", "10.10.10.12"])
 def test_a_node_is_meant_by_number_name_or_address(said: int | str) -> None:
     assert Naming("demo", "10.10.10").number(said) == 12
+
+
+def test_a_lab_is_chosen_by_argument_then_environment_then_habit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(naming, "HOME", Path("/nowhere"))
+    monkeypatch.delenv("ETCD_LAB", raising=False)
+    assert Lab.named().naming == Naming("demo", "10.10.10")
+    assert Lab.named("test").address(1) == "10.10.11.11"
+    assert Lab.named("other").naming == Lab.named("other").naming
+    monkeypatch.setenv("ETCD_LAB", "mine:10.20.30")
+    assert Lab.named().naming == Naming("mine", "10.20.30")
+    assert Lab.named("test").naming == Naming("test", "10.10.11")
+    assert Lab.named("mine", "10.20.31").naming == Naming("mine", "10.20.31")
+
+
+def test_a_running_lab_keeps_its_subnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(naming, "HOME", tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/subnet").write_text("10.20.30")
+    assert Lab.named("demo").naming.subnet == "10.20.30"
+    with pytest.raises(LabError, match=r"runs with subnet 10\.20\.30"):
+        Lab.named("demo", "10.10.10")
 
 
 def test_a_recycled_process_id_is_not_taken_for_the_lab_s_process(tmp_path: Path) -> None:
