@@ -1,7 +1,7 @@
 # Everything a person repeats. Logic is in toolchain/, one script per concern.
 
 STACK ?= three
-export SECRETS
+export SECRETS LAB
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview destroy down outputs env setup test lint bench
@@ -10,25 +10,25 @@ help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
 
 up: ## a running cluster: starts the lab's nodes if STACK is one, three or five, then `pulumi up`
-	@toolchain/stack up $(STACK)
+	@toolchain/stack up '$(STACK)'
 
 preview: ## what `up` would change
-	@toolchain/stack preview $(STACK)
+	@toolchain/stack preview '$(STACK)'
 
 outputs: ## what the cluster offers, as JSON; SECRETS=1 shows secrets too
-	@toolchain/stack outputs $(STACK)
+	@toolchain/stack outputs '$(STACK)'
 
 destroy: ## take the cluster off its machines
-	@toolchain/stack destroy $(STACK)
+	@toolchain/stack destroy '$(STACK)'
 
 down: ## remove the lab: its nodes, their disks and the state of what ran there
-	@toolchain/stack down $(STACK)
+	@toolchain/stack down '$(STACK)'
 
 env: ## print what `pulumi` needs, to be used as: eval "$$(make -s env)"
-	@toolchain/env $(STACK)
+	@toolchain/env '$(STACK)'
 
 setup: ## engine, Python environment and plugins, as every other target does when it must
-	@toolchain/env $(STACK) >/dev/null
+	@toolchain/env '$(STACK)' >/dev/null
 
 test: ## every test; unit, provider, lab, node, toolchain, live each alone as test-unit ...
 	@toolchain/test

@@ -1,7 +1,8 @@
 """Looks after a stack's Pulumi state where it is kept in files.
 
-    python state.py recover STACK   remove dead locks, forget interrupted operations
-    python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
+    python state.py recover STACK       remove dead locks, forget interrupted operations
+    python state.py alone STACK         fail when another stack's cluster is on the lab's nodes
+    python state.py has-cluster STACK   fail when the stack has no cluster
 
 The backend is the one of PULUMI_BACKEND_URL. Any other kind than `file://` has no locks that could
 be judged from here, so `recover` leaves it to Pulumi.
@@ -169,15 +170,22 @@ def recover(stack: str) -> None:
         forget_interrupted_operations(stack)
 
 
-def require_alone(stack: str) -> None:
-    """Raise when another stack of this backend has a cluster: it is on the same lab nodes."""
+def stacks_with_cluster() -> list[str]:
+    """Return the names of the stacks of this backend that have something on a node."""
     backend = backend_directory()
     if backend is None:
-        return
-    for path in sorted((backend / "stacks" / PROJECT).glob("*.json")):
-        other = path.stem
-        resources = checkpoint(path).get("resources") or []
-        if other != stack and any(resource["type"] == NODE_RESOURCE for resource in resources):
+        return []
+    return [
+        path.stem
+        for path in sorted((backend / "stacks" / PROJECT).glob("*.json"))
+        if any(each["type"] == NODE_RESOURCE for each in checkpoint(path).get("resources") or [])
+    ]
+
+
+def require_alone(stack: str) -> None:
+    """Raise when another stack of this backend has a cluster: it is on the same lab nodes."""
+    for other in stacks_with_cluster():
+        if other != stack:
             message = (
                 f"The cluster of the stack {other} is on the lab's nodes, and {stack} would use "
                 f"the same. Type: make destroy STACK={other}"
@@ -185,9 +193,16 @@ def require_alone(stack: str) -> None:
             raise StateError(message)
 
 
+def require_cluster(stack: str) -> None:
+    """Raise when the stack has nothing on any node."""
+    if stack not in stacks_with_cluster():
+        message = f"The stack {stack} has no cluster."
+        raise StateError(message)
+
+
 def main() -> int:
-    """Run one of the two verbs; return the exit status."""
-    verbs = {"recover": recover, "alone": require_alone}
+    """Run one of the verbs; return the exit status."""
+    verbs = {"recover": recover, "alone": require_alone, "has-cluster": require_cluster}
     try:
         verb, stack = sys.argv[1:]
         verbs[verb](stack)
