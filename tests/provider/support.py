@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -83,7 +85,9 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
         return [message for _, message, ephemeral, _ in self.lines if ephemeral]
 
     def diagnostics(self) -> list[tuple[str, str]]:
-        return [(severity, message) for severity, message, ephemeral, _ in self.lines if not ephemeral]
+        return [
+            (severity, message) for severity, message, ephemeral, _ in self.lines if not ephemeral
+        ]
 
 
 @dataclass
@@ -166,7 +170,9 @@ class Host:
     password: str | None = None
     accept_env: bool = False
     max_sessions: int = 10
-    key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
+    key: asyncssh.SSHKey = field(
+        default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519")
+    )
     host_key: asyncssh.SSHKey = field(
         default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519")
     )
@@ -176,7 +182,7 @@ class Host:
     running: int = 0
     most_running: int = 0
 
-    @property
+    @functools.cached_property
     def private_key(self) -> str:
         return self.key.export_private_key().decode()
 
@@ -196,7 +202,7 @@ class Host:
         }
         return {name: value for name, value in {**settings, **changes}.items() if value is not None}
 
-    async def run(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    async def run(self, process: "_Process") -> None:
         assert process.command is not None
         self.commands.append(process.command)
         self.running += 1
@@ -210,26 +216,38 @@ class Host:
             stdout=pipe,
             stderr=pipe,
             env={**os.environ, **process.env},
+            start_new_session=True,
         )
-        assert child.stdin and child.stdout and child.stderr
+        process.child = child
         feed = asyncio.create_task(_copy(process.stdin, child.stdin))
         try:
             await asyncio.gather(
                 _copy(child.stderr, process.stderr), _copy(child.stdout, process.stdout)
             )
             status = await child.wait()
-        except asyncssh.SignalReceived:
-            child.kill()
-            status = await child.wait()
         finally:
             feed.cancel()
             self.running -= 1
-            if child.returncode is None:
-                child.kill()
+            _kill(child, signal.SIGKILL)
         if status < 0:
             process.exit_with_signal({9: "KILL", 15: "TERM"}[-status])
         else:
             process.exit(status)
+
+
+class _Process(asyncssh.SSHServerProcess[bytes]):
+    """A process that hears signals even after its stdin has ended."""
+
+    child: asyncio.subprocess.Process | None = None
+
+    def signal_received(self, signal_name: str) -> None:
+        if self.child:
+            _kill(self.child, signal.Signals[f"SIG{signal_name}"])
+
+
+def _kill(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 async def _copy(source: Any, target: Any) -> None:
@@ -275,13 +293,13 @@ class _Server(asyncssh.SSHServer):
         if self._sessions > self._host.max_sessions:
             return False
 
-        async def run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        async def run(process: "_Process") -> None:
             try:
                 await self._host.run(process)
             finally:
                 self._sessions -= 1
 
-        return asyncssh.SSHServerProcess(run, asyncssh.SFTPServer, 3, False)
+        return _Process(run, asyncssh.SFTPServer, 3, False)
 
 
 @contextlib.asynccontextmanager
@@ -316,3 +334,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[int]:
+    """A port of loopback that never answers: nobody accepts, and the queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = int(listener.getsockname()[1])
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port

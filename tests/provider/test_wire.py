@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from .support import Host, Recorded, Served, free_port, recordings, running, served
+from .support import Host, Recorded, Served, black_hole, free_port, recordings, running, served
 
 from standin.command import CommandProvider  # isort: skip
 from standin.tls import TlsProvider  # isort: skip
 from standin.times import nanoseconds  # isort: skip
 
 RECORDED_AT = nanoseconds("2026-11-22T09:23:40Z")
-"""Some seconds after the recording's certificates were made: `leaf-due` is due, the others are not."""
+"""Seconds after the recording's certificates were made: `leaf-due` is due, the others are not."""
 
 SECRET = "4dabf18193072939515e22adb298388d"
 LAB_KEY = "<lab ssh private key>"
@@ -53,6 +53,11 @@ def test_replies_as_recorded(run: str) -> None:
 
 
 async def _replay(calls: list[Recorded]) -> None:
+    with black_hole() as silent:
+        await _replay_against(calls, {"10.10.10.10:2222": free_port(), "10.10.10.99:22": silent})
+
+
+async def _replay_against(calls: list[Recorded], nowhere: dict[str, int]) -> None:
     async with (
         running(Host(hostname="node-10")) as node_10,
         running(Host(hostname="node-11", key=node_10.key)) as node_11,
@@ -64,16 +69,18 @@ async def _replay(calls: list[Recorded]) -> None:
         wrong = [
             f"{call.where}: {problem}"
             for call in calls
-            if (problem := await _compare(call, providers[call.plugin], hosts))
+            if (problem := await _compare(call, providers[call.plugin], hosts, nowhere))
         ]
     assert not wrong, "\n\n".join(wrong)
 
 
-async def _compare(call: Recorded, provider: Served, hosts: dict[str, Host]) -> str | None:
+async def _compare(
+    call: Recorded, provider: Served, hosts: dict[str, Host], nowhere: dict[str, int]
+) -> str | None:
     """Replay one call; return what differs."""
     if call.where in UNMATCHED:
         return None
-    stage = _Stage(call, hosts)
+    stage = _Stage(call, hosts, nowhere)
     try:
         reply = await provider.call(call.method, stage.request)
     except grpc.RpcError as error:
@@ -92,25 +99,21 @@ async def _compare(call: Recorded, provider: Served, hosts: dict[str, Host]) -> 
 class _Stage:
     """Puts the recording's hosts on loopback, and speaks of them by their recorded addresses."""
 
-    def __init__(self, call: Recorded, hosts: dict[str, Host]) -> None:
+    def __init__(self, call: Recorded, hosts: dict[str, Host], nowhere: dict[str, int]) -> None:
         self._hosts = hosts
         self._key = next(iter(hosts.values())).private_key
-        self._closed = free_port()
-        self._black_hole = "10.10.10.99"
-        runs = call.method in ("Create", "Update", "Delete") and "remote" in call.request["type"] \
-            if call.plugin == "command" and "type" in call.request else call.method == "Delete"
-        self._moves = runs and call.plugin == "command"
+        self._ports = {f"{address}:22": host.port for address, host in hosts.items()} | nowhere
+        self._moves = call.plugin == "command" and call.method in ("Create", "Update", "Delete")
         self.request = self._staged(call.request) if self._moves else call.request
 
     def _staged(self, value: Any) -> Any:
         if isinstance(value, dict):
             staged = {name: self._staged(item) for name, item in value.items()}
-            if value.get("host") in self._hosts:
-                node = self._hosts[value["host"]]
-                port = node.port if value["port"] == 22 else self._closed
+            if "host" in value:
+                port = self._ports[f"{value['host']}:{value['port']}"]
                 staged |= {"host": "127.0.0.1", "port": port}
-                if value.get("hostKey") == RIGHT_HOST_KEY:
-                    staged["hostKey"] = node.public_host_key
+            if value.get("hostKey") == RIGHT_HOST_KEY:
+                staged["hostKey"] = self._hosts[value["host"]].public_host_key
             return staged
         if isinstance(value, list):
             return [self._staged(item) for item in value]
@@ -121,16 +124,18 @@ class _Stage:
             return value
         if isinstance(value, dict):
             named = {name: self.as_recorded(item) for name, item in value.items()}
-            for address, node in self._hosts.items():
-                if value.get("host") == "127.0.0.1" and value.get("port") == node.port:
-                    named |= {"host": address, "port": 22}
+            for address, port in self._ports.items():
+                if (value.get("host"), value.get("port")) == ("127.0.0.1", port):
+                    host, number = address.split(":")
+                    named |= {"host": host, "port": int(number)}
             if value.get("hostKey") in {node.public_host_key for node in self._hosts.values()}:
                 named["hostKey"] = RIGHT_HOST_KEY
             return named
         if isinstance(value, list):
             return [self.as_recorded(item) for item in value]
         if isinstance(value, str):
-            value = value.replace(f"127.0.0.1:{self._closed}", "10.10.10.10:2222")
+            for address, port in self._ports.items():
+                value = value.replace(f"127.0.0.1:{port}", address)
             return LAB_KEY if value == self._key else value
         return value
 
@@ -225,6 +230,7 @@ def _wrong_key(made: dict[str, Any], recorded: dict[str, Any]) -> str | None:
         load_pem_private_key(each["privateKeyPem"]["value"].encode(), None)
         for each in (made, recorded)
     )
+    assert hasattr(own, "public_key")
     if type(own) is not type(official) or getattr(own, "key_size", 0) != getattr(
         official, "key_size", 0
     ):
@@ -233,7 +239,9 @@ def _wrong_key(made: dict[str, Any], recorded: dict[str, Any]) -> str | None:
     return None if public.decode() == made["publicKeyPem"] else "the public key is another's"
 
 
-def _wrong_certificate(call: Recorded, made: dict[str, Any], recorded: dict[str, Any]) -> str | None:
+def _wrong_certificate(
+    call: Recorded, made: dict[str, Any], recorded: dict[str, Any]
+) -> str | None:
     own, official = (
         x509.load_pem_x509_certificate(each["certPem"].encode()) for each in (made, recorded)
     )

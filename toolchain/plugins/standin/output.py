@@ -25,7 +25,7 @@ class Output:
         }
         self._streams = {False: bytearray(), True: bytearray()}
         self._combined = bytearray()
-        self._line = bytearray()
+        self._line = {False: bytearray(), True: bytearray()}
         self._fresh = {False: bytearray(), True: bytearray()}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -61,9 +61,10 @@ class Output:
         if self._timer:
             self._timer.cancel()
             self._arrange()
-        if self._line:
-            self._show(self._line)
-            self._line.clear()
+        for line in (self._line[True], self._line[False]):
+            if line:
+                self._show(line)
+                line.clear()
 
     def _arrange(self) -> None:
         self._timer = None
@@ -71,11 +72,10 @@ class Output:
             data = self._fresh[is_stderr]
             self._combined += data
             if self._shown[is_stderr] and data:
-                self._line += data
-                *lines, rest = self._line.split(b"\n")
+                *lines, rest = (self._line[is_stderr] + data).split(b"\n")
                 for line in lines:
                     self._show(line)
-                self._line = bytearray(rest)
+                self._line[is_stderr] = rest
             data.clear()
 
     def _show(self, line: bytearray) -> None:

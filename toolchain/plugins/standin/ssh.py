@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -445,38 +445,57 @@ class _Login:
         import asyncssh
 
         end = self._endpoint
-        client = _client_class()(end.password, self._keys, has_agent=self._agent is not None)
         where: dict[str, Any] = {"sock": link} if link else {"tunnel": tunnel}
-        try:
-            return await asyncssh.connect(
-                end.host,
-                end.port,
-                username=end.user,
-                client_factory=lambda: client,
-                known_hosts=(self._host_keys, [], []) if self._host_keys else None,
-                client_keys=None,
-                agent_path=self._agent,
-                preferred_auth=["publickey", "password", "keyboard-interactive"],
-                compression_algs=["none"],
-                config=None,
-                login_timeout=_HANDSHAKE_SECONDS,
-                keepalive_interval=_KEEPALIVE_SECONDS,
-                keepalive_count_max=_KEEPALIVE_MISSES,
-                **where,
-            )
-        except asyncssh.PermissionDenied as error:
-            methods = " ".join(["none", *client.attempted])
-            raise ProviderError(
-                "ssh: handshake failed: ssh: unable to authenticate, attempted methods"
-                f" [{methods}], no supported methods remain"
-            ) from error
-        except asyncssh.ChannelOpenError as error:
-            raise ProviderError(_go_text(error)) from error
-        except (asyncssh.Error, OSError) as error:
-            raise ProviderError(f"ssh: handshake failed: {_go_text(error)}") from error
-        finally:
-            if link and not client.connected:
-                link.close()
+        async with _agent_keys(self._agent) as agent_keys:
+            client = _client_class()(end.password, [*self._keys, *agent_keys])
+            try:
+                return await asyncssh.connect(
+                    end.host,
+                    end.port,
+                    username=end.user,
+                    client_factory=lambda: client,
+                    known_hosts=(self._host_keys, [], []) if self._host_keys else None,
+                    client_keys=None,  # asyncssh would look for files; ours come from the client
+                    preferred_auth=["publickey", "password", "keyboard-interactive"],
+                    compression_algs=["none"],
+                    config=None,
+                    login_timeout=_HANDSHAKE_SECONDS,
+                    keepalive_interval=_KEEPALIVE_SECONDS,
+                    keepalive_count_max=_KEEPALIVE_MISSES,
+                    **where,
+                )
+            except asyncssh.PermissionDenied as error:
+                methods = " ".join(["none", *client.attempted])
+                raise ProviderError(
+                    "ssh: handshake failed: ssh: unable to authenticate, attempted methods"
+                    f" [{methods}], no supported methods remain"
+                ) from error
+            except asyncssh.ChannelOpenError as error:
+                raise ProviderError(_go_text(error)) from error
+            except (asyncssh.Error, OSError) as error:
+                raise ProviderError(f"ssh: handshake failed: {_go_text(error)}") from error
+            finally:
+                if link and not client.connected:
+                    link.close()
+
+
+@contextlib.asynccontextmanager
+async def _agent_keys(path: str | None) -> "AsyncIterator[Sequence[asyncssh.SSHKeyPair]]":
+    """Give the keys of the agent at `path`, which signs with them as long as this is open."""
+    if path is None:
+        yield []
+        return
+    import asyncssh
+
+    try:
+        agent = await asyncssh.connect_agent(path)
+        keys = await agent.get_keys()
+    except (OSError, ValueError) as error:
+        raise ProviderError(f"ssh: cannot ask the agent at {path}: {error}") from error
+    try:
+        yield keys
+    finally:
+        agent.close()
 
 
 def _private_keys(endpoint: Endpoint) -> "list[asyncssh.SSHKey]":
@@ -493,6 +512,8 @@ def _private_keys(endpoint: Endpoint) -> "list[asyncssh.SSHKey]":
             ) from error
         raise ProviderError("x509: decryption password incorrect") from error
     except asyncssh.KeyImportError as error:
+        if "decrypt" in str(error):
+            raise ProviderError("x509: decryption password incorrect") from error
         if "assphrase" in str(error):
             raise ProviderError("ssh: this private key is passphrase protected") from error
         raise ProviderError("ssh: no key found") from error
@@ -525,12 +546,9 @@ def _client_class() -> Any:
     class Client(asyncssh.SSHClient):
         """Gives each secret once and notes which methods the server let us try."""
 
-        def __init__(
-            self, password: str | None, keys: "list[asyncssh.SSHKey]", *, has_agent: bool
-        ) -> None:
+        def __init__(self, password: str | None, keys: "list[Any]") -> None:
             self._password = password
-            self._keys = list(keys)
-            self._tries_keys = bool(keys) or has_agent
+            self._keys = keys
             self.attempted: list[str] = []
             self.connected = False
 
@@ -541,10 +559,11 @@ def _client_class() -> Any:
         def connection_made(self, conn: "asyncssh.SSHClientConnection") -> None:
             self.connected = True
 
-        def public_key_auth_requested(self) -> "asyncssh.SSHKey | None":
-            if self._tries_keys:
-                self._note("publickey")
-            return self._keys.pop() if self._keys else None
+        def public_key_auth_requested(self) -> Any:
+            if not self._keys:
+                return None
+            self._note("publickey")
+            return self._keys.pop(0)
 
         def password_auth_requested(self) -> str | None:
             if self._password is None or "password" in self.attempted:
