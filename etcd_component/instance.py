@@ -87,7 +87,7 @@ class Instance(pulumi.ComponentResource):
         if settings.install == "archive":
             options.append(("--url", settings.archive_url))
         if settings.install == "upload" and settings.archive_file is not None:
-            source = settings.archive_file_for("amd64") or ""
+            source = settings.archive_file_for(self._model.arch) or ""
             # Named after the node, since a new connection alone would not copy again.
             address = self._model.node.address
             path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{address}.tar.gz"  # noqa: S108

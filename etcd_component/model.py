@@ -133,8 +133,8 @@ class Instance:
     data_dir: str = "/data/etcd"
     client_port: int = 2379
     peer_port: int = 2380
-    lost: bool = False
-    """The machine will never come back: the others go on without it."""
+    arch: str = "amd64"
+    """Of the node's processor; only an upload needs to know it beforehand."""
 
     @property
     def name(self) -> str:
@@ -179,8 +179,8 @@ class Cluster:
 
     @property
     def voters(self) -> tuple[Instance, ...]:
-        """The instances that vote: neither learners nor lost."""
-        return tuple(one for one in self.instances if not (one.learner or one.lost))
+        """The instances that vote."""
+        return tuple(one for one in self.instances if not one.learner)
 
     @property
     def quorum(self) -> int:

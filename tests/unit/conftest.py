@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from etcd_component import inventory, ssh
+from etcd_component.inventory.site import Site
 from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.model import Cluster
-from etcd_component.site import Site
 
 PRIVATE_KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n"

@@ -139,15 +139,15 @@ def record(*models: Cluster, preview: bool = False) -> Recording:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:
         outputs = {one.name: EtcdCluster(one).outputs for one in models}
-        marks = {
-            name: pulumi.Output.from_input(value).is_secret()
+        marks = [
+            (name, pulumi.Output.from_input(value).is_secret())
             for found in outputs.values()
             for name, value in found.items()
-        }
+        ]
 
         def keep(found: list[dict[str, Any]]) -> None:
             recording.outputs.update(found[0])
-            recording.secret_outputs.update(name for name, secret in found[1].items() if secret)
+            recording.secret_outputs.update(name for name, secret in found[1] if secret)
 
         return pulumi.Output.all(outputs, marks).apply(keep)
 

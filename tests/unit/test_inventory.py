@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from etcd_component import inventory, versions
+from etcd_component.inventory.site import Site
+from etcd_component.inventory.values import Said
 from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.model import Cluster
-from etcd_component.site import Site
-from etcd_component.values import Said
 
 Read = Callable[..., tuple[tuple[Cluster, ...], tuple[str, ...]]]
 Mistakes = Callable[..., tuple[Mistake, ...]]
@@ -226,7 +226,11 @@ def test_an_uploaded_archive_is_found_from_the_inventorys_folder(
     cluster: MakeCluster, tmp_path: Path
 ) -> None:
     (tmp_path / "etcd-3.6.14-arm64").touch()
-    settings = cluster(etcd_install="upload", etcd_archive_file="etcd-{version}-{arch}").settings
+    settings = cluster(
+        seats("10.10.10.1", etcd_arch="arm64"),
+        etcd_install="upload",
+        etcd_archive_file="etcd-{version}-{arch}",
+    ).settings
     assert settings.archive_file_for("arm64") == f"{tmp_path}/etcd-3.6.14-arm64"
 
 
@@ -276,18 +280,6 @@ def test_a_lone_member_may_be_on_loopback(cluster: MakeCluster) -> None:
 def test_a_learner_is_an_instance_that_does_not_vote(cluster: MakeCluster) -> None:
     made = cluster(seats("10.10.10.1") | {"10.10.10.2": {"etcd_seq": 2, "etcd_learner": True}})
     assert [one.learner for one in made.instances] == [False, True]
-
-
-def test_a_lost_machine_is_not_looked_for(read: Read, site: Site) -> None:
-    checked = dataclasses.replace(
-        site, access=dataclasses.replace(site.access, check_host_keys=True)
-    )
-    with pytest.raises(InvalidInventory) as invalid:
-        read(
-            group({**seats("10.10.10.1"), "10.10.10.2": {"etcd_seq": 2, "etcd_lost": 1}}),
-            site=checked,
-        )
-    assert [one.place for one in invalid.value.mistakes] == ["etcd.hosts.10.10.10.1"]
 
 
 def test_a_machine_is_not_looked_for_where_it_is_not(read: Read, site: Site) -> None:
@@ -384,7 +376,6 @@ def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
         ("etcd_data", "/data/my etcd", "more than letters"),
         ("etcd_peer_port", 2379, "clients and peers cannot share port 2379"),
         ("etcd_seq", 1, "etcd_seq belongs to one host, not to all"),
-        ("etcd_lost", True, "etcd_lost belongs to one host, not to all"),
         ("ansible_host", "10.0.0.1", "ansible_host belongs to one host, not to all"),
         ("ansible_user", "-oProxyCommand=x", "is not a login name"),
         ("ansible_port", "ssh", "is not a whole number"),
@@ -595,13 +586,19 @@ def test_a_clusters_parameter_on_a_host_must_say_what_the_cluster_says(mistakes:
     )
 
 
-@pytest.mark.parametrize(
-    "hosts",
-    [seats("10.10.10.1", etcd_learner=True), seats("10.10.10.1", etcd_lost=True)],
-)
-def test_a_cluster_needs_a_voter(mistakes: Mistakes, hosts: dict[str, Any]) -> None:
-    (mistake,) = mistakes(group(hosts))
-    assert mistake.problem == "no instance votes: all are learners or lost"
+def test_a_cluster_needs_a_voter(mistakes: Mistakes) -> None:
+    (mistake,) = mistakes(group(seats("10.10.10.1", etcd_learner=True)))
+    assert mistake.problem == "no instance votes: all are learners"
+
+
+def test_an_upload_needs_the_archive_of_every_architecture(
+    mistakes: Mistakes, tmp_path: Path
+) -> None:
+    (tmp_path / "etcd-amd64").write_bytes(b"archive")
+    hosts = seats("10.10.10.1") | {"10.10.10.2": {"etcd_seq": 2, "etcd_arch": "arm64"}}
+    file = f"{tmp_path}/etcd-{{arch}}"
+    (mistake,) = mistakes(group(hosts, etcd_install="upload", etcd_archive_file=file))
+    assert mistake.problem == f"there is no file {tmp_path}/etcd-arm64"
 
 
 def test_etcd_takes_one_learner_unless_told(mistakes: Mistakes, cluster: MakeCluster) -> None:

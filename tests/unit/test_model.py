@@ -16,16 +16,10 @@ def node(address: str) -> Node:
     return Node(address, login(address))
 
 
-def cluster_of(voters: int, learners: int = 0, lost: int = 0, name: str = "etcd") -> Cluster:
+def cluster_of(voters: int, learners: int = 0, name: str = "etcd") -> Cluster:
     instances = tuple(
-        Instance(
-            name,
-            seq,
-            node(f"10.10.10.{seq}"),
-            learner=voters + lost < seq,
-            lost=voters < seq <= voters + lost,
-        )
-        for seq in range(1, voters + lost + learners + 1)
+        Instance(name, seq, node(f"10.10.10.{seq}"), learner=voters < seq)
+        for seq in range(1, voters + learners + 1)
     )
     return Cluster(name, instances, Settings(version="3.6.14", archive_url="https://a/{version}"))
 
@@ -39,9 +33,9 @@ def test_more_than_half_of_the_voters_must_agree(voters: int, quorum: int, toler
     assert (cluster.quorum, cluster.fault_tolerance) == (quorum, tolerance)
 
 
-def test_learners_and_lost_machines_do_not_count_for_the_quorum() -> None:
-    cluster = cluster_of(voters=3, learners=1, lost=1)
-    assert (len(cluster.instances), len(cluster.voters), cluster.quorum) == (5, 3, 2)
+def test_learners_do_not_count_for_the_quorum() -> None:
+    cluster = cluster_of(voters=3, learners=1)
+    assert (len(cluster.instances), len(cluster.voters), cluster.quorum) == (4, 3, 2)
     assert cluster.endpoints == ("10.10.10.1:2379", "10.10.10.2:2379", "10.10.10.3:2379")
     assert cluster.client_urls[0] == "https://10.10.10.1:2379"
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from etcd_component import site
-from etcd_component.inventory import Plan, load
+from etcd_component.inventory import Plan, load, site
 from etcd_component.mistake import InvalidInventory, Mistake
 
 INVENTORY = {"etcd": {"hosts": {"10.10.10.10": {"etcd_seq": 1}}}}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from etcd_component import options, versions
+from etcd_component import versions
+from etcd_component.inventory import options
 from etcd_component.mistake import Wrong
 
 

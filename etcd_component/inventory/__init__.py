@@ -11,20 +11,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from etcd_component import ssh, yamlfile
-from etcd_component.draft import Draft, Seat, draft_cluster
-from etcd_component.groups import Vars, read_groups
-from etcd_component.mistake import Findings, InvalidInventory, Mistake
-from etcd_component.model import Cluster
-from etcd_component.rules import (
+from etcd_component import ssh
+from etcd_component.inventory import yamlfile
+from etcd_component.inventory.draft import Draft, Seat, draft_cluster
+from etcd_component.inventory.groups import Vars, read_groups
+from etcd_component.inventory.rules import (
     advise,
     check_machines,
     check_members,
     check_names,
     check_seats,
 )
-from etcd_component.site import GetSetting, Site, Stack, settle
-from etcd_component.values import Said
+from etcd_component.inventory.site import GetSetting, Site, Stack, settle
+from etcd_component.inventory.values import Said
+from etcd_component.mistake import Findings, InvalidInventory, Mistake
+from etcd_component.model import Cluster
 
 __all__ = ["Plan", "load", "read", "read_file"]
 
@@ -120,7 +121,7 @@ def _below(site: Site, secrets: Mapping[str, str]) -> Vars:
 
 def _log_in(drafts: Iterable[Draft], site: Site, findings: Findings) -> None:
     """Look up keys and host keys of all nodes at the same time."""
-    seats = [seat for draft in drafts for seat in draft.seats if not seat.instance.lost]
+    seats = [seat for draft in drafts for seat in draft.seats]
 
     def look_up(seat: Seat) -> ssh.Login | ssh.CannotLogIn:
         if seat.reach is None or not site.settled:

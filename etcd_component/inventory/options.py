@@ -8,8 +8,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component.mistake import Wrong
-from etcd_component.values import (
+from etcd_component.inventory.values import (
     Reader,
     boolean,
     integer,
@@ -19,6 +18,7 @@ from etcd_component.values import (
     shown,
     whole,
 )
+from etcd_component.mistake import Wrong
 
 _PARAMETER_OF: Final = MappingProxyType(
     {
@@ -160,4 +160,6 @@ def successor(key: str) -> str | None:
 
 @functools.cache
 def _table() -> Any:
-    return json.loads(resources.files(__package__).joinpath("data", "options.json").read_text())
+    return json.loads(
+        resources.files("etcd_component").joinpath("data", "options.json").read_text()
+    )

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import options, parameters, ssh, versions
-from etcd_component.groups import Group, Host, Vars
+from etcd_component import ssh, versions
+from etcd_component.inventory import options, parameters
+from etcd_component.inventory.groups import Group, Host, Vars
+from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
+from etcd_component.inventory.site import Site
+from etcd_component.inventory.values import TICKS_PER_ELECTION, address
 from etcd_component.mistake import Findings
 from etcd_component.model import Cluster, Instance, Node, Settings
-from etcd_component.parameters import PARAMETERS, Level, Parameter
-from etcd_component.site import Site
-from etcd_component.values import TICKS_PER_ELECTION, address
 
 DEFAULT_CLUSTER: Final = "etcd"
 
@@ -67,7 +68,9 @@ def draft_cluster(group: Group, below: Vars, site: Site, findings: Findings) -> 
     settings = _settings(group.place, vars_, site, findings)
     name = name or DEFAULT_CLUSTER
     seats = [_seat(name, host, vars_, site, findings) for host in group.hosts]
-    return Draft(group, name, settings, [seat for seat in seats if seat])
+    draft = Draft(group, name, settings, [seat for seat in seats if seat])
+    _check_archive_files(draft, vars_, findings)
+    return draft
 
 
 def _value(name: str, vars_: Vars, findings: Findings) -> Any | None:
@@ -124,7 +127,6 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
             "with etcd_install: upload it must be said",
             'write the archive\'s path here, such as "etcd-v{version}-linux-{arch}.tar.gz"',
         )
-    _check_archive_file(settings, vars_, findings)
     if (settings.ca_cert is None) != (settings.ca_key is None):
         given = "etcd_ca_cert" if settings.ca_cert else "etcd_ca_key"
         if "etcd_ca_cert" not in vars_ or "etcd_ca_key" not in vars_:
@@ -132,16 +134,17 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
     return settings
 
 
-def _check_archive_file(settings: Settings, vars_: Vars, findings: Findings) -> None:
-    if settings.install != "upload" or settings.archive_file is None:
+def _check_archive_files(draft: Draft, vars_: Vars, findings: Findings) -> None:
+    if draft.settings.install != "upload" or draft.settings.archive_file is None:
         return
-    paths = {settings.archive_file_for(arch) or "" for arch in versions.ARCHITECTURES}
-    if not any(Path(path).is_file() for path in paths):
-        findings.wrong(
-            vars_["etcd_archive_file"].place,
-            f"there is no file {' nor '.join(sorted(paths))}",
-            "correct the path, or fetch the archive",
-        )
+    for arch in sorted({seat.instance.arch for seat in draft.seats}):
+        path = draft.settings.archive_file_for(arch) or ""
+        if not Path(path).is_file():
+            findings.wrong(
+                vars_["etcd_archive_file"].place,
+                f"there is no file {path}",
+                "correct the path, or fetch the archive",
+            )
 
 
 def _options(values: Mapping[str, Any], vars_: Vars, findings: Findings) -> Mapping[str, Any]:
@@ -236,7 +239,7 @@ def _seat(cluster: str, host: Host, vars_: Vars, site: Site, findings: Findings)
 
 
 def _unknown_login(reach: Mapping[str, Any], site: Site) -> ssh.Login:
-    """Stands in until logins are looked up, all at once; and for good if the machine is lost."""
+    """Stands in until logins are looked up, all at once."""
     return ssh.Login(
         host=reach["host"],
         port=reach.get("port", site.access.port),

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from etcd_component.inventory.values import Foreign
 from etcd_component.mistake import InvalidInventory, Mistake
-from etcd_component.values import Foreign
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import ssh, values, versions, yamlfile
+from etcd_component import ssh, versions
+from etcd_component.inventory import values, yamlfile
+from etcd_component.inventory.parameters import PARAMETERS
+from etcd_component.inventory.values import MAX_PORT, Reader, Said
 from etcd_component.mistake import Findings, InvalidInventory, Wrong
-from etcd_component.parameters import PARAMETERS
-from etcd_component.values import MAX_PORT, Reader, Said
 
 NAMESPACE: Final = "etcd"
 """The project, and the namespace of its configuration keys."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from etcd_component import parameters
+from etcd_component.inventory import parameters
+from etcd_component.inventory.parameters import PARAMETERS
+from etcd_component.inventory.values import Said, kind
 from etcd_component.mistake import Findings
-from etcd_component.parameters import PARAMETERS
-from etcd_component.values import Said, kind
 
 Vars = Mapping[str, Said]
 """Variables by name, with their places."""

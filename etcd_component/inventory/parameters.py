@@ -6,9 +6,10 @@ import enum
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import values
+from etcd_component import versions
+from etcd_component.inventory import values
+from etcd_component.inventory.values import Reader, integer
 from etcd_component.mistake import Wrong
-from etcd_component.values import Reader, integer
 
 
 class Level(enum.Enum):
@@ -40,11 +41,11 @@ def _rows() -> tuple[Parameter, ...]:
         Parameter("etcd_cluster", cluster, values.cluster_name, None),
         Parameter("etcd_init", cluster, values.choice("new", "existing"), None),
         Parameter("etcd_seq", instance, integer(1, 999_999_999), "seq"),
-        Parameter("etcd_lost", instance, values.boolean, "lost"),
         Parameter("etcd_learner", either, values.boolean, "learner"),
         Parameter("etcd_data", either, values.data_dir, "data_dir"),
         Parameter("etcd_port", either, port, "client_port"),
         Parameter("etcd_peer_port", either, port, "peer_port"),
+        Parameter("etcd_arch", either, values.choice(*versions.ARCHITECTURES), "arch"),
         Parameter("etcd_version", cluster, values.version, "version"),
         Parameter(
             "etcd_install",
