@@ -145,7 +145,7 @@ def record(*models: Cluster, preview: bool = False) -> Recording:
             for name, value in found.items()
         ]
 
-        def keep(found: list[dict[str, Any]]) -> None:
+        def keep(found: list[Any]) -> None:
             recording.outputs.update(found[0])
             recording.secret_outputs.update(name for name, secret in found[1] if secret)
 
