@@ -1,0 +1,402 @@
+"""Pulumi as a person runs it: the real command line, on a project and a state of the tests' own.
+
+Everything that any command prints is kept in files, because the last test searches them for
+secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from lab import Lab
+
+CHECKOUT = Path(__file__).parents[2]
+COMMITTED_SUBNET = "10.10.10."
+SECONDS = 400
+"""Nothing that is driven here may take longer; it then hangs."""
+
+Config = dict[str, Any]
+
+
+def engine_environment() -> dict[str, str]:
+    """What `make env` puts into a person's shell, without that person's lab, state and agent."""
+    lines = subprocess.run(
+        [CHECKOUT / "toolchain" / "env", "none"], capture_output=True, text=True, check=True
+    ).stdout
+    shown = subprocess.run(
+        ["sh", "-c", f"{lines}\nenv -0"], capture_output=True, text=True, check=True
+    ).stdout
+    found = dict(one.split("=", 1) for one in shown.split("\0") if "=" in one)
+    foreign = ("ETCD_", "ETCDCTL_", "PULUMI_BACKEND", "PULUMI_CONFIG", "PULUMI_STACK", "SSH_AUTH")
+    return {name: value for name, value in found.items() if not name.startswith(foreign)}
+
+
+@dataclass
+class Project:
+    """A copy of the program, so that no test writes into the checkout, and what all stacks share.
+
+    `secrets` grows with every stack: texts that must never be seen.
+    """
+
+    home: Path
+    lab: Lab
+    environment: dict[str, str] = field(repr=False)
+    secrets: set[str] = field(default_factory=set, repr=False)
+    _count: Iterator[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    def make(cls, home: Path, lab: Lab) -> Project:
+        """Copy the program, make an empty state and its passphrase."""
+        program = home / "program"
+        (program / "stacks").mkdir(parents=True)
+        for name in ("Pulumi.yaml", "__main__.py"):
+            shutil.copy(CHECKOUT / name, program)
+        shutil.copytree(
+            CHECKOUT / "etcd_component",
+            program / "etcd_component",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        (program / ".venv").symlink_to(CHECKOUT / ".venv")
+        for name in ("state", "printed", "runtime"):
+            (home / name).mkdir(mode=0o700)
+        (home / "passphrase").write_text("correct horse battery staple")
+        environment = engine_environment() | {
+            "ETCD_SITE": str(lab.site_file),
+            "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / "passphrase"),
+            "XDG_RUNTIME_DIR": str(home / "runtime"),
+        }
+        return cls(home, lab, environment)
+
+    @property
+    def program(self) -> Path:
+        """Where the copy of the program is."""
+        return self.home / "program"
+
+    @property
+    def printed(self) -> Path:
+        """Where everything is that a command printed."""
+        return self.home / "printed"
+
+    def new_file(self, label: str) -> Path:
+        """A file for the output of one command."""
+        return self.printed / f"{next(self._count):04d}-{label}"
+
+    def stack(self, config: Config) -> Stack:
+        """A new stack with this configuration (keys without namespace)."""
+        stack = Stack(self, f"live{next(self._count)}")
+        stack.write(config)
+        stack.pulumi("stack", "init", stack.name)
+        return stack
+
+    def committed(self, name: str) -> Stack:
+        """A new stack with a committed stack file, on the addresses of this lab."""
+        stack = Stack(self, name)
+        text = (CHECKOUT / "stacks" / f"Pulumi.{name}.yaml").read_text()
+        stack.file.write_text(text.replace(COMMITTED_SUBNET, f"{self.lab.naming.subnet}."))
+        stack.pulumi("stack", "init", stack.name)
+        return stack
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: its exit status and all that it printed."""
+
+    status: int
+    text: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The summary's numbers of resources, by what happened to them: created, unchanged."""
+        summary = self.text.rpartition("Resources:\n")[2]
+        words = r"created|updated|deleted|replaced|unchanged|create|update|delete|replace"
+        return {
+            word: int(count)
+            for count, word in re.findall(rf"^\s+(?:\S+ )?(\d+) (?:to )?({words})$", summary, re.M)
+        }
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """The summary's numbers less those of unchanged resources."""
+        return {word: count for word, count in self.counts.items() if word != "unchanged"}
+
+
+class Failed(AssertionError):
+    """A command failed that should not have."""
+
+
+@dataclass
+class Stack:
+    """One stack: its file, its state, and the command line that drives it."""
+
+    project: Project
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        """Its configuration file."""
+        return self.project.program / "stacks" / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def state_file(self) -> Path:
+        """Its state, as Pulumi keeps it."""
+        return self.project.home / "state" / ".pulumi" / "stacks" / "etcd" / f"{self.name}.json"
+
+    # --- configuration
+
+    def write(self, config: Config) -> None:
+        """Write the configuration; keys are without namespace. Secrets set before are kept."""
+        kept: dict[str, Any] = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        old = kept.get("config") or {}
+        secrets = {
+            key: value
+            for key, value in old.items()
+            if isinstance(value, dict) and set(value) == {"secure"}
+        }
+        kept["config"] = secrets | {f"etcd:{key}": value for key, value in config.items()}
+        self.file.write_text(yaml.safe_dump(kept, sort_keys=False))
+
+    @property
+    def config(self) -> Config:
+        """The configuration as it stands, keys without namespace."""
+        kept = yaml.safe_load(self.file.read_text())["config"]
+        return {key.removeprefix("etcd:"): value for key, value in kept.items()}
+
+    def edit(self, **variables: Any) -> None:
+        """Set variables of the only cluster in the inventory, as a person edits the file."""
+        config = self.config
+        (group,) = config["inventory"].values()
+        group.setdefault("vars", {}).update(variables)
+        self.write(config)
+
+    def set_secret(self, key: str, value: str) -> None:
+        """`pulumi config set --secret`, the value on standard input."""
+        self.project.secrets.add(value)
+        self.pulumi("config", "set", "--secret", f"etcd:{key}", stdin=value)
+
+    # --- commands
+
+    def pulumi(
+        self,
+        *words: str,
+        stdin: str = "",
+        check: bool = True,
+        keep: bool = True,
+        seconds: float = SECONDS,
+    ) -> Outcome:
+        """Run pulumi on this stack. With `check`, a failure is raised with all that was printed."""
+        with self.started(*words, stdin=stdin) as run:
+            outcome = run.wait(seconds)
+        if keep:
+            self.project.new_file(words[0]).write_text(outcome.text)
+        if check and outcome.status != 0:
+            raise Failed(f"pulumi {shlex.join(words)}:\n{outcome.text}")
+        return outcome
+
+    @contextlib.contextmanager
+    def started(self, *words: str, stdin: str = "") -> Iterator[Run]:
+        """Pulumi at work, in a session of its own. Whatever is left of it in the end is killed."""
+        if words[:2] != ("stack", "init"):
+            words = (words[0], "--stack", self.name, *words[1:])
+        run = Run(
+            ["pulumi", "--non-interactive", "--color", "never", *words],
+            self.project.program,
+            self.project.environment | self.environment,
+            stdin,
+        )
+        try:
+            yield run
+        finally:
+            run.kill()
+
+    def preview(self, *words: str, check: bool = True) -> Outcome:
+        """`pulumi preview --diff`."""
+        return self.pulumi("preview", "--diff", *words, check=check)
+
+    def up(self, *, check: bool = True, seconds: float = SECONDS) -> Outcome:
+        """`pulumi up`, as `make up` runs it."""
+        outcome = self.pulumi("up", "--yes", "--skip-preview", check=check, seconds=seconds)
+        self.learn_secrets()
+        return outcome
+
+    def destroy(self, *, check: bool = True, seconds: float = SECONDS) -> Outcome:
+        """`pulumi destroy`, as `make destroy` runs it."""
+        return self.pulumi("destroy", "--yes", "--skip-preview", check=check, seconds=seconds)
+
+    def output(self, name: str) -> Any:
+        """One output, secret ones in the clear."""
+        shown = self.pulumi("stack", "output", "--json", "--show-secrets", name, keep=False)
+        return json.loads(shown.text)
+
+    def recover(self) -> str:
+        """Do what every `make` does first: clear away what a killed run left. Returns what it said."""
+        done = subprocess.run(
+            [sys.executable, CHECKOUT / "toolchain" / "state.py", "recover", self.name],
+            cwd=self.project.program,
+            env=self.project.environment | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        self.project.new_file("recover").write_text(done.stdout + done.stderr)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def learn_secrets(self) -> None:
+        """Remember what this stack's state holds as secrets, for the search at the end."""
+        if '"secret' not in self.state_file.read_text().lower():
+            return
+        exported = self.pulumi("stack", "export", "--show-secrets", keep=False, check=False)
+        if exported.status == 0:
+            self.project.secrets.update(_secrets_in(json.loads(exported.text)["deployment"]))
+
+    # --- clients
+
+    def client_environment(self) -> dict[str, str]:
+        """What evaluating `etcdctl_env` in a shell sets, exactly as the documentation says."""
+        line = f'eval "$(pulumi stack output --stack {self.name} --show-secrets etcdctl_env)"'
+        shown = subprocess.run(
+            ["sh", "-euc", f"{line}\nenv -0"],
+            cwd=self.project.program,
+            env=self.project.environment | self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS,
+        ).stdout
+        found = dict(one.split("=", 1) for one in shown.split("\0") if "=" in one)
+        return {name: value for name, value in found.items() if name.startswith("ETCDCTL_")}
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    """Texts that the engine keeps encrypted, as `stack export --show-secrets` shows them."""
+    if isinstance(value, dict):
+        if "plaintext" in value:
+            yield from _texts(json.loads(value["plaintext"]))
+        for each in value.values():
+            yield from _secrets_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _secrets_in(each)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+class Run:
+    """A running pulumi. Its engine, program and plugins are one session of processes."""
+
+    def __init__(
+        self, command: list[str], directory: Path, environment: Mapping[str, str], stdin: str
+    ) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(stdin)
+        self._process.stdin.close()
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, args=[self._process.stdout])
+        self._reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._news:
+                self._lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return "".join(self._lines)
+
+    @property
+    def pid(self) -> int:
+        """The process, and the session, of it."""
+        return self._process.pid
+
+    def until(self, reached: Callable[[str], bool], seconds: float = SECONDS) -> bool:
+        """Wait until what it printed is as wanted; False when it ended before."""
+        with self._news:
+            done = self._news.wait_for(lambda: reached(self.text) or self._ended, seconds)
+            assert done, f"pulumi hangs:\n{self.text}"
+            return reached(self.text)
+
+    def wait(self, seconds: float = SECONDS) -> Outcome:
+        """Wait for its end."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"pulumi hangs after {seconds} s:\n{self.text}") from None
+        self._reader.join(10)
+        return Outcome(status, self.text)
+
+    def family(self) -> list[int]:
+        """All processes of its session that are alive."""
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and _session(entry) == self.pid
+        ]
+
+    def kill(self) -> None:
+        """Kill the engine, the program and all plugins at once."""
+        while family := self.family():
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(10)
+
+    def kill_engine(self) -> None:
+        """Kill the engine alone, as the kernel does when memory is short."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _session(process: Path) -> int | None:
+    """The session of a process that is alive."""
+    try:
+        state, _, _, session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return None
+    return None if state in "ZX" else int(session)
