@@ -21,7 +21,7 @@ await_login() {
   give_up=$(($(date +%s) + 60))
   until log_in "$endpoint"; do
     [ "$(date +%s)" -lt "$give_up" ] ||
-      die "the cluster does not answer a login: $(printf '%s' "$answer" | cut -c 1-200)"
+      die "the cluster does not answer a login at $endpoint: $(said "$answer"). Is there a quorum? \`etcd-node status\` on the nodes shows it"
     sleep 0.3
   done
 }
@@ -40,14 +40,14 @@ try() { # try PATH BODY WHAT-MAY-BE-SAID
   if [ -n "$3" ]; then
     case $answer in *"$3"*) return ;; esac
   fi
-  die "etcd refuses $1: $(json message "$answer")"
+  die "etcd refuses $1: $(said "$answer"). It is safe to run this again"
 }
 
 # Believe it only when a request without a login is refused.
 prove_access() {
-  answer=$(request "$endpoint/v3/kv/range" '{"key":"AA=="}') || die "etcd does not answer: $answer"
+  answer=$(request "$endpoint/v3/kv/range" '{"key":"AA=="}') || die "etcd does not answer: $(said "$answer")"
   case $answer in
     *'user name is empty'*) ;;
-    *) die "etcd answers a request without a login, so authentication is not on: $(printf '%s' "$answer" | cut -c 1-120)" ;;
+    *) die "etcd answers a request without a login, so authentication is not on: $(said "$answer")" ;;
   esac
 }

@@ -3,13 +3,13 @@
 # GET or POST with the member's certificate. All that curl needs comes on its standard input, so
 # that neither a token nor a password is ever in an argument list or in the environment.
 #   request URL [BODY [TOKEN]]
-# Prints the body; fails as curl does. With $body empty it is a GET.
+# Prints the body; fails as curl does. Without a body it is a GET.
 request() {
   {
     printf 'url = "%s"\n' "$1"
     [ -z "${2:-}" ] || printf 'data = "%s"\n' "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')"
     [ -z "${3:-}" ] || printf 'header = "Authorization: %s"\n' "$3"
-  } | curl -sS --http1.1 --noproxy '*' --connect-timeout 2 --max-time "${request_time:-10}" \
+  } | curl -sS -g --http1.1 --noproxy '*' --connect-timeout 2 --max-time "${request_time:-10}" \
     --cacert "$pki/ca.crt" --cert "$pki/server.crt" --key "$pki/server.key" -K - 2>&1
 }
 
@@ -24,6 +24,13 @@ json() { # json FIELD TEXT: the first value of that name, without quotes
     print rest
     exit
   }'
+}
+
+# What an answer says, fit for a sentence: etcd's own words, or the beginning of whatever it was.
+said() {
+  words=$(json message "$1")
+  [ -n "$words" ] || words=$(printf '%s' "$1" | sed 's/^curl: ([0-9]*) //' | tr '\n' ' ' | cut -c 1-200)
+  say "${words:-nothing}"
 }
 
 # From a member list (the client port's or the peer port's) to lines of
@@ -55,7 +62,6 @@ member_lines() {
 # Log in as root at client URL $1. Sets $etcd_token; empty where authentication is not yet on.
 log_in() {
   etcd_token=''
-  [ -n "${credentials:-}" ] || return 0
   answer=$(request "$1/v3/auth/authenticate" "$credentials") || return 1
   case $answer in
     *'"token"'*) etcd_token=$(json token "$answer") ;;
@@ -67,7 +73,13 @@ log_in() {
   esac
 }
 
-read_credentials() { IFS= read -r credentials || [ -n "${credentials:-}" ] || die "root's credentials are missing on standard input"; }
+read_credentials() {
+  IFS= read -r credentials || :
+  case ${credentials:-} in
+    '{'*'}') ;;
+    *) die "root's credentials are missing on standard input" ;;
+  esac
+}
 
 # etcd URL PATH BODY: one call as root; prints the answer, fails when it is an error.
 etcd() {
@@ -76,7 +88,14 @@ etcd() {
     return 1
   }
   printf '%s\n' "$answer"
-  case $answer in *'"error":'* | '{"code":'*) return 1 ;; esac
+  case $answer in *'"error":'* | '{"code":'*) return 1 ;; '{'*) ;; *) return 1 ;; esac
+}
+
+status_of() { etcd "$1" maintenance/status '{}'; }
+
+# is_ready CLIENT-URL [QUERY]: etcd's own opinion, which includes a read that the quorum confirms.
+is_ready() {
+  case $(request "$1/readyz${2:-}") in ok*) ;; *) return 1 ;; esac
 }
 
 # What a peer says on its peer port, which answers without a login and without quorum. Prints
@@ -86,51 +105,56 @@ probe() {
     case $answer in
       *'"etcdcluster":"not_decided"'*) say forming ;;
       *'"etcdcluster":"'[0-9]*) say formed ;;
-      *) say "unreachable (it answered: $(printf '%s' "$answer" | cut -c 1-120))" ;;
+      *) say "unreachable (it answered: $(said "$answer"))" ;;
     esac
-  elif refused "$1"; then
+  elif refused "$answer" "$1"; then
     say not-running
   else
-    say "unreachable ($(printf '%s' "$answer" | sed 's/^curl: ([0-9]*) //' | cut -c 1-160))"
+    say "unreachable ($(said "$answer"))"
   fi
 }
 
 # Did the machine itself answer that nothing listens there? A host that is away, a firewall that
-# drops and a wrong certificate must not count as "etcd does not run".
+# drops and a wrong certificate must not count as "etcd does not run"; nor a name of which only one
+# of two addresses refuses. $1 is what curl said, $2 the URL.
 refused() {
-  curl -sv --noproxy '*' --connect-timeout 2 --max-time 3 -k "$1/version" 2>&1 >/dev/null |
-    grep -q 'Connection refused'
-}
-
-# Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.
-load_members() {
-  answer=$(etcd "$endpoint" cluster/member/list '{}') ||
-    die "$endpoint does not give the member list: $(printf '%s' "$answer" | cut -c 1-200)"
-  members=$(member_lines "$answer")
+  case $1 in 'curl: (7) '*) ;; *) return 1 ;; esac
+  curl -gsv --noproxy '*' --connect-timeout 2 --max-time 3 -k "$2/version" 2>&1 >/dev/null |
+    awk '/connect to .* failed: / { if (/: Connection refused/) refused++; else other++ }
+      END { exit !(refused && !other) }'
 }
 
 own_line() { printf '%s\n' "$members" | awk -v me="$peer_url" '$3 == me'; }
 field() { printf '%s' "$2" | cut -d ' ' -f "$1"; }
 
-# Started voters besides this member, as its own peer port knows them: their client URLs.
-other_voters() {
-  member_lines "$(request "$peer_url/members")" |
-    awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }'
-}
+# Started voters besides this member, as member lines on standard input say: their client URLs.
+voters_among() { awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }'; }
+
+# The same as this member's own peer port knows it, which needs neither a login nor a quorum.
+other_voters() { member_lines "$(request "$peer_url/members")" | voters_among; }
 
 # Log in at the first of the client URLs in $1 that lets root in. Sets $endpoint. Learners do not
-# serve logins.
+# serve logins, and for a moment after an election nobody does.
 choose_endpoint() {
-  for endpoint in $1; do
-    doing="logging in at $endpoint"
-    log_in "$endpoint" && return
+  patience=$(($(date +%s) + 15))
+  while :; do
+    for endpoint in $1; do
+      doing="logging in at $endpoint"
+      ! log_in "$endpoint" || return 0
+    done
+    [ -n "$1" ] && [ "$(date +%s)" -lt "$patience" ] || break
+    sleep 0.3
   done
-  die "no member lets root in; asked $(printf '%s' "$1" | tr '\n' ' '): $(printf '%s' "${answer:-no answer}" | cut -c 1-200)"
+  die "no member lets root in (asked: $(printf '%s' "${1:-nobody}" | tr '\n' ' '); the last answer: $(said "${answer:-}")). Is there a quorum? \`etcd-node status\` on the nodes shows it"
 }
 
-# Log in where a login is served: at this member, or by way of another voter when it is a learner.
+# Log in where a login is served: at this member, else by way of another voter.
 log_in_near() {
-  if [ "$(role)" = learner ]; then choose_endpoint "$(other_voters)"; else choose_endpoint "$client_url"; fi
+  if [ "$(role)" = learner ]; then
+    choose_endpoint "$(other_voters)"
+  else
+    choose_endpoint "$client_url $(other_voters)"
+  fi
 }
 
 role() {
@@ -140,4 +164,9 @@ role() {
   esac
 }
 
-status_of() { etcd "$1" maintenance/status '{}'; }
+# Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.
+load_members() {
+  answer=$(etcd "$endpoint" cluster/member/list '{}') ||
+    die "$endpoint does not give the member list: $(said "$answer")"
+  members=$(member_lines "$answer")
+}

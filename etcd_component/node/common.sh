@@ -1,4 +1,4 @@
-# ---- messages, options, places, time limits --------------------------------
+# ---- messages, options, places, locks, time limits --------------------------
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*"; }
@@ -34,35 +34,57 @@ parse_options() {
     esac
     shift
   done
+  case $reseat in '' | *[!0-9]*) die "--reseat needs a number, not \`$reseat\`" ;; esac
 }
 
 place_paths() {
   case $cluster in
-    '' | *[!a-z0-9.-]*) die "\`$cluster\` is not a cluster name" ;;
+    '' | .* | *[!a-z0-9.-]*) die "\`$cluster\` is not a cluster name" ;;
     etcd) unit=etcd.service ;;
     *) unit=etcd-$cluster.service ;;
   esac
   etc=/etc/etcd/$cluster
   pki=$etc/pki
   versions=/opt/etcd/versions
+  running=/opt/etcd/clusters/$cluster
   unit_file=/etc/systemd/system/$unit
-  stamp=/run/${unit%.service}/started
+  # Root's alone: a file that root writes must not stand where etcd's user can put a link.
+  run=/run/etcd-node
+  stamp=$run/$cluster.started
+  member_table=$run/$cluster.members
 }
 
-# Come back into this program under the subcommand's time limit and under the cluster's lock: the
-# remote side of a killed `pulumi up` goes on for a while, and the next run must not work beside it.
+# Come back into this program under the subcommand's time limit and under a lock: the remote side
+# of a killed `pulumi up` goes on for a while, and the next run must not work beside it. The
+# programs serve all clusters of a machine and are put there beside the other files.
 run_limited() {
   case $1 in
     binary | seat) limit=600 ;;
     rollout | leave) limit=300 ;;
     *) limit=120 ;;
   esac
-  exec 9>"/run/lock/etcd-node.$cluster"
-  flock -w 60 9 ||
-    die "another etcd-node has been at work on cluster $cluster for a minute; see \`fuser -v /run/lock/etcd-node.$cluster\`"
+  case $1 in
+    preflight) ;;
+    binary) lock programs ;;
+    *) lock "$cluster" ;;
+  esac
   ETCD_NODE_LIMIT=$limit
   export ETCD_NODE_LIMIT
   exec timeout -k 10 "$limit" sh "$0" "$@"
+}
+
+lock() { # hold the lock of that name, as file descriptor 9, until this program ends
+  mkdir -p "$run"
+  while :; do
+    exec 9>"$run/$1.lock"
+    flock -n 9 || {
+      say "waiting for another etcd-node, which is at work here"
+      flock -w 610 9 ||
+        die "another etcd-node has been at work here for ten minutes; see \`fuser -v $run/$1.lock\`"
+    }
+    # The one that was waited for may have removed the file, and then this lock locks nothing.
+    case $(readlink "/proc/$$/fd/9") in *'(deleted)') ;; *) break ;; esac
+  done
 }
 
 timed_out() {
@@ -77,7 +99,7 @@ journal_tail() {
 }
 
 config_value() { # the value of a top-level key of etcd's configuration
-  awk -v key="$1:" '$1 == key { sub(/^[^:]*: */, ""); gsub(/"/, ""); print; exit }' "$etc/etcd.yaml"
+  awk -v key="$1:" '$1 == key { sub(/^[^:]*: */, ""); gsub(/["'\'']/, ""); print; exit }' "$etc/etcd.yaml"
 }
 
 load_instance() {
@@ -91,10 +113,10 @@ load_instance() {
 
 holds_member() { [ -d "$data/member/wal" ] && [ -n "$(ls -A "$data/member/wal" 2>/dev/null)" ]; }
 
-unit_state() { systemctl show -p ActiveState --value "$unit"; }
+# The seat is taken when the member has been part of the cluster once, see seal_seat.
+seat_is_taken() { grep -qs '^# The seat is taken' "$etc/seat.yaml"; }
 
-# A queued job has not begun to change the unit's state yet.
-job_is_queued() { [ "$(systemctl show -p Job --value "$unit")" != '' ] && [ "$(systemctl show -p Job --value "$unit")" != 0 ]; }
+unit_state() { systemctl show -p ActiveState --value "$unit"; }
 
 architecture() {
   case $(uname -m) in
@@ -106,10 +128,10 @@ architecture() {
 
 # Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner.
 put() {
-  cat >"$1.new"
-  chown "$3" "$1.new"
-  chmod "$2" "$1.new"
-  mv -f "$1.new" "$1"
+  cat >"$1.$$"
+  chown "$3" "$1.$$"
+  chmod "$2" "$1.$$"
+  mv -f "$1.$$" "$1"
 }
 
 # Print section $1 of the text in $2: the lines between `--- $1` and the next `--- `.
@@ -117,12 +139,106 @@ section() {
   printf '%s\n' "$2" | awk -v wanted="--- $1" '/^--- / { on = ($0 == wanted); next } on'
 }
 
-fingerprint() { # of all that a restart would change: configuration, unit, CA bundle
-  cat "$etc/etcd.yaml" "$unit_file" "$pki/ca.crt" 2>/dev/null | sha256sum | cut -c 1-64
+# ---- what the files say, and what the process was started with
+
+fingerprint() { # of all that a restart would change beside the version: settings, unit, CA bundle
+  cat "$etc/settings.yaml" "$unit_file" "$pki/ca.crt" 2>/dev/null | sha256sum | cut -c 1-12
 }
 
-# What the process that starts now is started with. Called by the unit.
+what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }
+
+# Called by the unit before each start.
 do_stamp() {
-  { fingerprint && readlink "/opt/etcd/clusters/$cluster"; } >"$stamp.new"
-  mv -f "$stamp.new" "$stamp"
+  mkdir -p "$run"
+  what_the_files_say | put "$stamp" 644 root:root
+  data=$(config_value data-dir)
+  if seat_is_taken && ! holds_member; then
+    say "$data holds no member any more. It does not start without its data, which could cost the cluster data; \`pulumi up\` says what to do"
+  fi
+}
+
+runs_what_the_files_say() {
+  [ "$(unit_state)" = active ] && [ "$(what_the_files_say)" = "$(cat "$stamp" 2>/dev/null)" ]
+}
+
+# ---- starting
+
+# A member that does not serve loses nothing by taking its new files at once, and may need them to
+# come back; one that serves waits for its rollout. Were it not so, a broken member would keep the
+# others from being restarted, and, coming after them, itself from being mended.
+restart_if_down() {
+  [ "$(unit_state)" != active ] || return 0
+  systemctl restart --no-block "$unit"
+  say "$name: was down, and is started with its new files"
+}
+
+look_at_unit() { # sets $ActiveState, $SubState, $NRestarts and $Job, which is empty without one
+  ActiveState='' SubState='' NRestarts=0 Job=''
+  eval "$(systemctl show -p ActiveState -p SubState -p NRestarts -p Job "$unit" |
+    grep -E '^[A-Za-z]+=[a-z0-9-]+$')"
+  [ "$Job" != 0 ] || Job=''
+}
+
+# Does this member take part: is it in a quorum, and has it applied what the leader has? Asks
+# without a login. That a learner is one is no fault of it.
+takes_part() { is_ready "$client_url" '?exclude=non_learner'; }
+
+# Wait until the member takes part. $1: how many seconds it may take.
+await_member() {
+  doing="waiting for etcd to be ready"
+  begun=$(date +%s)
+  told=''
+  look_at_unit
+  failures=$NRestarts
+  while :; do
+    look_at_unit
+    # A queued job has not begun to change the unit's state yet.
+    if [ -z "$Job" ]; then
+      case $ActiveState in
+        active) ! takes_part || return 0 ;;
+        inactive) break_off "it stopped by itself. A member that was removed from its cluster does that: if the cluster does not know $name any more, its data are of no use; move $data/member away and raise etcd_reseat on this host, so that it joins again" ;;
+        failed) break_off 'it failed' ;;
+      esac
+    fi
+    [ "$NRestarts" -lt $((failures + 3)) ] || break_off 'it fails and is started again and again'
+    waited=$(($(date +%s) - begun))
+    [ "$waited" -lt "$1" ] || break_off "it has been waiting for a quorum for $1 s"
+    [ "$waited" -lt 3 ] || [ -n "$told" ] || tell_whom_it_waits_for
+    sleep 0.05
+  done
+}
+
+tell_whom_it_waits_for() {
+  told=yes
+  say "$name: waiting for the others:"
+  describe_peers
+}
+
+describe_peers() {
+  for peer in $(known_peers); do
+    say "  - ${peer%%=*} at ${peer#*=}: $(probe "${peer#*=}")"
+  done
+}
+
+break_off() {
+  {
+    describe_peers
+    journal_tail
+  } >&2
+  die "$name does not become ready: $1. Mend what the lines above show and run \`pulumi up\` again"
+}
+
+# ---- the other members
+
+# `name=peer-url` of all other members, by line: those of the command line and those that this
+# member knew when it last took part.
+known_peers() {
+  { printf '%s\n' "$peers" | tr ',' '\n' && cat "$etc/peers" 2>/dev/null; } |
+    awk -F = -v me="$peer_url" 'NF > 1 && $2 != me && !seen[$2]++'
+}
+
+remember_peers() {
+  list=$(request "$peer_url/members") || return 0
+  member_lines "$list" | awk -v me="$peer_url" '$3 != me { print ($2 == "-" ? "member-" $1 : $2) "=" $3 }' |
+    put "$etc/peers" 644 root:root
 }

@@ -7,14 +7,17 @@ do_binary() {
     archive | upload) install_archive ;;
     package) install_package && adopt_programs package ;;
     preinstalled) adopt_programs preinstalled ;;
+    *) die "there is no way \`$method\` to install etcd; see etcd_install" ;;
   esac
+  link_if_down
 }
 
 reported_version() { "$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p'; }
 
 install_archive() {
   place=$versions/$version
-  if [ "$(reported_version "$place/bin/etcd")" = "$version" ]; then
+  # A link there leads to programs that are not ours.
+  if [ ! -L "$place" ] && [ "$(reported_version "$place/bin/etcd")" = "$version" ]; then
     say "etcd $version is here already"
     return
   fi
@@ -23,62 +26,74 @@ install_archive() {
     *) wanted=$sha256_arm64 ;;
   esac
   [ -n "$wanted" ] || die "no checksum of etcd $version for $(architecture) is known; give it as etcd_archive_sha256"
-  work=$(mktemp -d /var/tmp/etcd-node.XXXXXX)
+  # Beside its place, since other file systems may forbid programs; a killed run leaves it behind.
+  mkdir -p "$versions"
+  rm -rf "${versions:?}"/.new-*
+  work=$(mktemp -d "$versions/.new-XXXXXX")
   trap 'rm -rf "$work"' EXIT
   fetch_archive "$work/etcd.tar.gz"
   found=$(sha256sum "$work/etcd.tar.gz" | cut -c 1-64)
   [ "$found" = "$wanted" ] ||
-    die "the archive's SHA-256 is $found, but $wanted is expected; nothing was installed. The mirror is stale or somebody changed the file"
-  tar -xzf "$work/etcd.tar.gz" -C "$work" --no-same-owner
-  mkdir -p "$work/bin"
-  for program in etcd etcdctl etcdutl; do
-    file=$(find "$work" -path "$work/bin" -prune -o -type f -name "$program" -print | head -n 1)
-    [ -n "$file" ] || die "the archive has no \`$program\`; it is not an etcd release"
-    install -m 755 "$file" "$work/bin/$program"
-  done
-  found=$(reported_version "$work/bin/etcd")
-  [ "$found" = "$version" ] || die "the archive holds etcd ${found:-that does not run here}, not $version"
-  mkdir -p "$versions"
-  rm -rf "${place:?}.new" "${place:?}"
-  mkdir "$place.new"
-  mv "$work/bin" "$place.new/bin"
-  mv "$place.new" "$place"
+    die "the archive's SHA-256 is $found, but $wanted is expected; nothing was installed. The mirror is stale, the transfer broke off, or somebody changed the file"
+  unpack_archive
+  rm -rf "${place:?}"
+  mv -T "$work/release" "$place"
   ! command -v restorecon >/dev/null 2>&1 || restorecon -R /opt/etcd || :
   say "etcd $version is installed in $place"
 }
 
+unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its place
+  mkdir -p "$work/all" "$work/release/bin"
+  tar -xzf "$work/etcd.tar.gz" -C "$work/all" --no-same-owner ||
+    die "the archive cannot be unpacked; nothing was installed. Its checksum is right, so the file was published broken, or the disk under $versions is full"
+  for program in etcd etcdctl etcdutl; do
+    file=$(find "$work/all" -type f -name "$program" | head -n 1)
+    [ -n "$file" ] || die "the archive has no \`$program\`; it is not an etcd release"
+    install -m 755 "$file" "$work/release/bin/$program"
+  done
+  chmod 755 "$work/release"
+  found=$(reported_version "$work/release/bin/etcd")
+  [ "$found" = "$version" ] || die "the archive holds etcd ${found:-that does not run here}, not $version; nothing was installed"
+}
+
 fetch_archive() {
   if [ "$method" = upload ]; then
-    [ -s "$archive" ] || die "the uploaded archive $archive is gone; raise nothing, run \`pulumi up\` after \`rm -rf $versions/$version\` on no node: the upload is made again when its file changes"
+    [ -s "$archive" ] ||
+      die "the uploaded archive $archive is not on this machine any more; \`pulumi up --replace\` with the URN of this instance's archive uploads it again"
     cp "$archive" "$1"
     return
   fi
   address=$(printf '%s' "$url" | sed "s/{version}/$version/g; s/{arch}/$(architecture)/g")
-  doing="fetching $address"
-  curl -fsSL --retry 3 --retry-connrefused --connect-timeout 10 --max-time 540 -o "$1" "$address" ||
-    die "could not fetch $address; if this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
+  # A mirror may need a login, which belongs neither into an argument list nor into a message.
+  shown=$(printf '%s' "$address" | sed 's|//[^/@]*@|//|')
+  doing="fetching $shown"
+  printf 'url = "%s"\n' "$address" |
+    curl -fsSL -g --retry 3 --retry-connrefused --connect-timeout 10 --max-time 540 -o "$1" -K - ||
+    die "could not fetch $shown; nothing was installed. If this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
 }
 
 install_package() {
-  if ! command -v etcd >/dev/null 2>&1; then
-    if command -v apt-get >/dev/null 2>&1; then
-      install_deb
-    elif command -v dnf >/dev/null 2>&1; then
-      dnf -y -q install etcd >&2
-    else
-      die "etcd_install is package, but this machine has neither apt-get nor dnf; use archive"
-    fi
+  if [ -x /usr/bin/etcd ] && [ "$(reported_version /usr/bin/etcd)" = "$version" ]; then
+    say "etcd $version is here already"
+  elif command -v apt-get >/dev/null 2>&1; then
+    install_deb
+  elif command -v dnf >/dev/null 2>&1; then
+    doing="installing the package etcd"
+    dnf -y -q install etcd >&2 || die "dnf could not install the package etcd"
+  else
+    die "etcd_install is package, but this machine has neither apt-get nor dnf; use archive"
   fi
 }
 
 install_deb() {
   DEBIAN_FRONTEND=noninteractive
   export DEBIAN_FRONTEND
-  apt-get -q update >&2
+  doing="asking apt-get for etcd-server"
+  apt-get -q update >&2 || die "apt-get update fails; mend the machine's package sources, or set etcd_install to archive"
   candidate=$(apt-cache policy etcd-server | sed -n 's/^ *Candidate: //p')
   case $candidate in
     "$version"[-+~]* | "$version") ;;
-    *) die "the distribution offers etcd-server ${candidate:-nothing}, but etcd_version is $version; nothing was installed. Set etcd_version to what it offers, if that is not refused, or etcd_install to archive" ;;
+    *) die "the distribution offers etcd-server ${candidate:-nowhere}, but etcd_version is $version; nothing was installed. Set etcd_version to what it offers, if that is not refused, or etcd_install to archive" ;;
   esac
   # Debian's package starts a lone etcd of its own as soon as it is installed, and restarts it on
   # each package upgrade without asking the cluster.
@@ -88,9 +103,11 @@ install_deb() {
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
-  apt-get -q -y install etcd-server etcd-client >&2
-  systemctl disable --now etcd.service >/dev/null 2>&1 || :
-  apt-mark hold etcd-server >/dev/null
+  doing="installing etcd-server with apt-get"
+  apt-get -q -y install etcd-server etcd-client >&2 || die "apt-get could not install etcd-server and etcd-client"
+  apt-mark hold etcd-server etcd-client >/dev/null
+  # Enabled, it would start at the next boot. Our own unit of that name stands before it.
+  [ -e /etc/systemd/system/etcd.service ] || systemctl disable --now -q etcd.service 2>/dev/null || :
 }
 
 adopt_programs() { # link the programs that the machine has into our place for versions
@@ -106,47 +123,88 @@ adopt_programs() { # link the programs that the machine has into our place for v
   done
   found=$(reported_version "$versions/$1/bin/etcd")
   [ "$found" = "$version" ] ||
-    die "this machine has etcd ${found:-nowhere}, but etcd_version is $version; set etcd_version to it, or etcd_install to archive"
+    die "this machine has ${found:+etcd }${found:-no etcd}, but etcd_version is $version; set etcd_version to ${found:-what it will have}, or etcd_install to archive"
+  [ -L "$versions/$version" ] || rm -rf "${versions:?}/${version:?}"
   ln -sfn "$1" "$versions/$version"
   say "etcd $version is the machine's own ($1)"
 }
 
-# Switch the cluster's programs to $version. Only a member that is about to start calls this.
+# Switch the cluster's programs to $version. Only a member that is about to start calls this. A
+# command without a version leaves the link as it is.
 link_version() {
-  mkdir -p /opt/etcd/clusters
-  ln -sfn "../versions/$version" "/opt/etcd/clusters/.$cluster"
-  mv -fT "/opt/etcd/clusters/.$cluster" "/opt/etcd/clusters/$cluster"
+  if [ -z "$version" ]; then
+    [ -e "$running/bin/etcd" ] || die "no etcd is linked as $running; give --version"
+    return
+  fi
+  [ -x "$versions/$version/bin/etcd" ] || die "etcd $version is not on this machine; \`pulumi up\` puts it there"
+  mkdir -p "${running%/*}"
+  ln -sfn "../versions/$version" "$running.$$"
+  mv -fT "$running.$$" "$running"
+}
+
+link_if_down() {
+  exec 9>&-
+  lock "$cluster"
+  [ -s "$etc/seat.yaml" ] && [ -L "$running" ] && [ "$(readlink "$running")" != "../versions/$version" ] || return 0
+  load_instance
+  holds_member && [ "$(unit_state)" != active ] || return 0
+  link_version
+  restart_if_down
 }
 
 # ---- tls
 
 make_user() {
   getent passwd etcd >/dev/null ||
-    useradd --system --user-group --home-dir / --no-create-home --shell /usr/sbin/nologin --comment 'etcd (etcd-node)' etcd
+    useradd --system --user-group --home-dir / --no-create-home --shell /usr/sbin/nologin --comment 'etcd (etcd-node)' etcd ||
+    # The instance of another cluster on this machine may have been quicker.
+    getent passwd etcd >/dev/null
 }
 
 do_tls() {
   make_user
   text=$(cat)
   mkdir -p "$etc"
+  # Those of a run that was killed, too: the link leads to the only one in use.
+  for old in "$etc"/pki-*; do
+    [ "$old" = "$etc/$(readlink "$pki")" ] || rm -rf "$old"
+  done
   new=$(mktemp -d "$etc/pki-XXXXXX")
   for file in ca.crt server.crt server.key; do
+    part=$(section "$file" "$text")
+    case $part in
+      *-----BEGIN*-----END*) ;;
+      *)
+        rm -rf "$new"
+        die "standard input has no PEM in a section \`--- $file\`; the certificate in use stays"
+        ;;
+    esac
     mode=644
     [ "$file" != server.key ] || mode=600
-    section "$file" "$text" | (umask 077 && put "$new/$file" "$mode" etcd:etcd)
-    [ -s "$new/$file" ] || {
-      rm -rf "$new"
-      die "standard input has no section \`--- $file\`"
-    }
+    printf '%s\n' "$part" | (umask 077 && put "$new/$file" "$mode" etcd:etcd)
   done
+  refuse_to_drop_an_authority
   chmod 755 "$new"
-  # One link is switched, so a handshake never meets a certificate with another's key.
-  ln -sfn "${new##*/}" "$etc/.pki"
-  mv -fT "$etc/.pki" "$pki"
-  for old in "$etc"/pki-*; do
-    [ "$old" = "$new" ] || rm -rf "$old"
-  done
+  # One link is switched, so that the certificate and its key change in one step.
+  last=$(readlink "$pki" || :)
+  ln -sfn "${new##*/}" "$pki.$$"
+  mv -fT "$pki.$$" "$pki"
+  [ -z "$last" ] || rm -rf "${etc:?}/$last"
   say "certificate and key are in $pki"
+}
+
+# etcd trusts the CAs it was started with, but serves a new certificate at once. Members that trust
+# different CAs stop hearing each other, so none that may be in use is dropped in one step.
+refuse_to_drop_an_authority() {
+  [ -s "$etc/seat.yaml" ] && [ -s "$pki/ca.crt" ] || return 0
+  dropped=$(tr -d '\n' <"$pki/ca.crt" | sed 's/-----END CERTIFICATE-----/&\
+/g' | while read -r authority; do
+    case $(tr -d '\n' <"$new/ca.crt") in *"$authority"*) ;; *) say dropped ;; esac
+  done)
+  [ -z "$dropped" ] || {
+    rm -rf "$new"
+    die "the new bundle of CAs lacks one that this cluster's members trust now, which would cut them off from each other; nothing was changed. Put the CA back"
+  }
 }
 
 # ---- config
@@ -154,21 +212,33 @@ do_tls() {
 do_config() {
   make_user
   text=$(cat)
+  for file in etcd.yaml "$unit"; do
+    [ -n "$(section "$file" "$text")" ] || die "standard input has no section \`--- $file\`"
+  done
   mkdir -p "$etc"
-  [ -n "$(section "$unit" "$text")" ] || die "standard input has no section \`--- $unit\`"
+  refuse_to_lose_the_seat
   section etcd.yaml "$text" | put "$etc/settings.yaml" 644 root:root
   compose_configuration
-  name=$(config_value name) data=$(config_value data-dir)
+  load_instance
   own_data_directory
   section "$unit" "$text" | put "$unit_file" 644 root:root
   put_etcdctl
   systemctl daemon-reload
-  # A member that does not serve loses nothing by taking its new files at once, and may need them to
-  # come back; one that serves waits for its rollout.
-  if [ -s "$etc/seat.yaml" ] && holds_member && [ "$(unit_state)" != active ]; then
-    systemctl restart --no-block "$unit"
-  fi
   say "$name: configuration and unit are in place"
+  if [ -s "$etc/seat.yaml" ] && holds_member; then
+    restart_if_down
+  fi
+}
+
+# A member is its peer URL and its data: with another of either, etcd would start as somebody new.
+refuse_to_lose_the_seat() {
+  [ -s "$etc/seat.yaml" ] && [ -s "$etc/settings.yaml" ] || return 0
+  for key in name data-dir initial-advertise-peer-urls; do
+    now=$(config_value "$key")
+    wanted=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
+    [ "$now" = "$wanted" ] ||
+      die "a member that has its seat cannot change its $key from $now to $wanted; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
+  done
 }
 
 # What etcd reads: the settings, and how the member took its seat (read by etcd only once).
@@ -178,6 +248,8 @@ compose_configuration() {
 }
 
 own_data_directory() {
+  # What was there before is not erased later.
+  [ -d "$data" ] || existing_parent "$data" | put "$etc/found-parent" 644 root:root
   mkdir -p "$data"
   chmod 700 "$data"
   chown etcd:etcd "$data"

@@ -7,7 +7,8 @@ do_leave() {
   fi
   load_instance
   read_credentials
-  others=$(contacts)
+  doing="looking for the other members"
+  ask_for_members
   if [ -n "$others" ]; then
     choose_endpoint "$others"
     load_members
@@ -16,42 +17,54 @@ do_leave() {
       check_quorum_without_me
       give_leadership_away
       doing="being removed from the cluster"
-      change_members remove "{\"ID\":\"$(field 1 "$mine")\"}" ||
-        die "the cluster does not let $name go: $answer. Nothing was removed here"
+      change_members 120 remove "{\"ID\":\"$(field 1 "$mine")\"}" ||
+        die "the cluster does not let $name go: $(said "$answer"). Nothing was removed here"
       say "$name: removed from the cluster"
     else
       say "$name: the cluster does not know this member any more"
     fi
+  elif [ -n "$(known_peers)" ]; then
+    die "$name cannot leave: no other member answers, and they would keep counting on it. Nothing was removed:
+$(describe_peers)
+  Bring them back and run it again. A cluster that is to end as a whole is taken down with \`pulumi destroy\`"
   else
     say "$name: the last member"
   fi
+  doing="stopping etcd"
   systemctl disable -q --now "$unit"
-  rm -f "$etc/seat.yaml"
+  rm -f "$etc/seat.yaml" "$etc/peers" "$etc/reseat"
 }
 
-# Client URLs of the other members: from the running member itself, else from the peers that the
-# last rollout saw.
-contacts() {
-  if [ "$(unit_state)" = active ]; then
-    other_voters
-  elif [ -s "$etc/seat.yaml" ]; then
-    for url in $(sed -n 's/^initial-cluster: //p' "$etc/seat.yaml" | tr ',' '\n' | sed 's/^[^=]*=//'); do
-      [ "$url" != "$peer_url" ] || continue
-      member_lines "$(request "$url/members")" |
-        awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }'
-    done | sort -u
+# Sets $others to the client URLs of the other started voters: as this member's own peer port knows
+# them, else as those tell that it knew when it last took part. Keeps what is known up to date, so
+# that nobody else in it means that there is nobody else.
+ask_for_members() {
+  if list=$(request "$peer_url/members"); then
+    remember_peers
+    others=$(member_lines "$list" | voters_among)
+    return
   fi
+  others=$(for peer in $(known_peers); do
+    member_lines "$(request "${peer#*=}/members")" | voters_among
+  done | sort -u)
 }
 
 check_quorum_without_me() {
   doing="counting the members that stay"
   [ "$(field 5 "$mine")" = voter ] || return 0
-  printf '%s\n' "$members" | awk -v me="$peer_url" '$3 != me && $5 == "voter"' >"/run/etcd-node.$cluster.members"
+  printf '%s\n' "$members" | awk -v me="$peer_url" '$3 != me && $5 == "voter"' >"$member_table"
   stay=0 well=0 ill=''
-  while read -r _ other _ url _; do
+  while read -r id other _ url _; do
     stay=$((stay + 1))
-    if [ "$url" != - ] && is_ready "$url"; then well=$((well + 1)); else ill="$ill $other"; fi
-  done <"/run/etcd-node.$cluster.members"
+    if [ "$url" = - ]; then
+      ill="$ill $id (never started)"
+    elif is_ready "$url"; then
+      well=$((well + 1))
+    else
+      ill="$ill $other"
+    fi
+  done <"$member_table"
+  [ "$stay" -gt 0 ] || die "$name cannot leave: it is the only voter. Nothing was removed"
   quorum=$((stay / 2 + 1))
   [ "$well" -ge "$quorum" ] ||
     die "$name cannot leave: of the $stay voters that stay, $quorum must be well, and $well are (not well:$ill). Nothing was removed. Bring them back and run it again"
@@ -59,18 +72,17 @@ check_quorum_without_me() {
 
 give_leadership_away() {
   [ "$(unit_state)" = active ] || return 0
-  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $status"
+  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
   [ "$(json leader "$status")" = "$(field 1 "$mine")" ] || return 0
   doing="handing the leadership over"
-  target=$endpoint
-  log_in "$client_url" || die "$name is the leader and does not answer: $answer"
+  # $endpoint belongs to another voter, which has just shown that it is well.
   answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"$(json member_id "$status")\"}") ||
-    die "$name is the leader and could not hand over: $answer. Nothing was removed"
-  endpoint=$target
+    die "$name is the leader and could not hand over: $(said "$answer"). Nothing was removed"
+  say "$name: handed the leadership over"
 }
 
 do_erase() {
-  data=''
+  name='' data=''
   [ ! -s "$etc/etcd.yaml" ] || load_instance
   doing="stopping etcd"
   if [ -e "$unit_file" ]; then
@@ -80,33 +92,59 @@ do_erase() {
     systemctl reset-failed "$unit" 2>/dev/null || :
   fi
   doing="removing files"
-  kept=''
-  if [ -n "$data" ] && [ -d "$data" ]; then
-    if [ "$remove_data" = true ]; then
-      rm -rf "${data:?}"
-    else
-      kept=" The data stay in $data."
-    fi
-  fi
-  rm -rf "${etc:?}" "/opt/etcd/clusters/$cluster"
+  kept='' data_stay=false
+  [ -z "$data" ] || ! [ -d "$data" ] || erase_data
+  [ -z "$name" ] || rm -f /var/tmp/etcd-*-"$name"-*.tar.gz
+  rm -rf "${etc:?}" "$running" "$stamp" "$member_table"
   erase_what_is_shared
+  rm -f "$run/$cluster.lock"
+  rmdir "$run" 2>/dev/null || :
   say "${name:-$cluster} is off this machine.$kept"
+}
+
+erase_data() {
+  if [ "$remove_data" != true ]; then
+    data_stay=true
+    kept=" Its data stay in $data."
+    return
+  fi
+  find "$data" -xdev -mindepth 1 -delete
+  base=$(cat "$etc/found-parent" 2>/dev/null || say "$data")
+  place=$data
+  # The directory may be a mount point, and its parents may serve others.
+  while [ "$place" != "$base" ] && [ "$place" != / ]; do
+    rmdir "$place" 2>/dev/null || break
+    place=$(dirname "$place")
+  done
 }
 
 # The program, the user and the versions serve every cluster on the machine.
 erase_what_is_shared() {
-  rmdir /etc/etcd /opt/etcd/clusters 2>/dev/null || :
+  rmdir /etc/etcd 2>/dev/null || :
   [ ! -e /etc/etcd ] || return 0
+  rmdir "${running%/*}" 2>/dev/null || :
   if [ "$remove_software" = true ]; then
-    if [ -d "$versions/package" ] && command -v apt-get >/dev/null 2>&1; then
-      DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-change-held-packages purge etcd-server etcd-client >&2
-    fi
-    rm -rf "$versions"
-    rmdir /opt/etcd 2>/dev/null || :
-  else
-    [ ! -d "$versions" ] || kept="$kept etcd's programs stay in $versions."
+    erase_software
+  elif [ -d "$versions" ]; then
+    kept="$kept The programs stay in $versions."
   fi
   ! grep -qs 'Written by etcd-node' /usr/local/bin/etcdctl || rm -f /usr/local/bin/etcdctl
-  [ -n "$kept" ] && [ "$remove_data" != true ] || ! getent passwd etcd >/dev/null || userdel etcd 2>/dev/null || :
-  rm -f /run/etcd-node.* /usr/local/sbin/etcd-node
+  # Data that stay keep their owner.
+  if [ "$data_stay" = false ] && getent passwd etcd | grep -q 'etcd (etcd-node)'; then
+    userdel etcd || :
+  fi
+  rm -f "$run/programs.lock" /usr/local/sbin/etcd-node
+}
+
+erase_software() {
+  if [ -d "$versions/package" ]; then
+    if command -v apt-get >/dev/null 2>&1; then
+      DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-change-held-packages purge etcd-server etcd-client >&2 ||
+        warn "apt-get could not remove etcd-server and etcd-client"
+    elif command -v dnf >/dev/null 2>&1; then
+      dnf -y -q remove etcd >&2 || warn "dnf could not remove etcd"
+    fi
+  fi
+  rm -rf "${versions:?}"
+  rmdir "${versions%/*}" 2>/dev/null || :
 }

@@ -40,10 +40,12 @@ main() {
   place_paths
   case $command in
     status | stamp) ;;
-    *)
-      [ -n "${ETCD_NODE_LIMIT:-}" ] || run_limited "$@"
-      trap timed_out TERM
+    preflight)
+      # The machine may lack even the programs that the others run under.
+      if command -v timeout >/dev/null 2>&1 && [ -z "${ETCD_NODE_LIMIT:-}" ]; then run_limited "$@"; fi
       ;;
+    *) [ -n "${ETCD_NODE_LIMIT:-}" ] || run_limited "$@" ;;
   esac
+  [ -z "${ETCD_NODE_LIMIT:-}" ] || trap timed_out TERM
   "do_$command"
 }

@@ -21,8 +21,8 @@ do_preflight() {
 check_programs() {
   [ -d /run/systemd/system ] ||
     find_fault "systemd is not the init system" "use a machine that runs systemd"
-  needed='curl awk sed tar gzip sha256sum flock timeout readlink useradd ss'
-  case $method in package | preinstalled) needed='curl awk sed sha256sum flock timeout readlink useradd ss' ;; esac
+  needed='systemctl curl awk sed grep sha256sum flock timeout readlink useradd ss ip'
+  case $method in archive | upload) needed="$needed tar gzip" ;; esac
   missing=''
   for program in $needed; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
@@ -47,7 +47,8 @@ own_addresses() {
 
 check_address() {
   case $address in
-    *[!0-9a-f:.]*)
+    *:*) resolved=$address ;;
+    *[!0-9.]*)
       resolved=$(getent ahosts "$address" | awk '{ print $1 }' | sort -u)
       if [ -z "$resolved" ]; then
         find_fault "the name $address cannot be resolved here" "put it in the DNS or in /etc/hosts of every node"
@@ -56,19 +57,29 @@ check_address() {
       ;;
     *) resolved=$address ;;
   esac
+  own=$(own_addresses)
   for one in $resolved; do
-    own_addresses | grep -qxF "$one" && return
+    ! printf '%s\n' "$own" | grep -qxF "$one" || return 0
   done
-  find_fault "the address $address is not on this machine (it has: $(own_addresses | grep -v '^fe80' | tr '\n' ' '))" \
+  find_fault "the address $address is not on this machine (it has: $(printf '%s\n' "$own" | grep -v '^fe80' | tr '\n' ' '))" \
     "correct the host's key in the inventory (ansible_host may name another way in for SSH)"
 }
 
 check_port() {
-  holder=$(ss -Hltnp "sport = :$1" 2>/dev/null | grep -o 'users:(("[^"]*",pid=[0-9]*' | sed 's/users:(("//; s/",pid=/ /' | head -n 1)
-  [ -n "$holder" ] || return 0
+  listener=$(ss -Hltnp "sport = :$1" 2>/dev/null)
+  [ -n "$listener" ] || return 0
   # Our own etcd of an earlier run, perhaps of one that was interrupted, may hold its port.
-  [ "${holder#* }" != "$(systemctl show -p MainPID --value "$unit" 2>/dev/null)" ] || ! is_ours || return 0
-  find_fault "the $2 port $1 is held by \`${holder% *}\` (process ${holder#* })" \
+  main=$(systemctl show -p MainPID --value "$unit" 2>/dev/null || say 0)
+  holder=$(printf '%s\n' "$listener" | awk -v main="$main" '
+    match($0, /users:\(\("[^"]*",pid=[0-9]+/) {
+      who = substr($0, RSTART + 9, RLENGTH - 9)
+      split(who, part, /",pid=/)
+      if (part[2] != main) { print "\140" part[1] "\140 (process " part[2] ")"; exit }
+      next
+    }
+    { print "the kernel"; exit }')
+  [ -z "$holder" ] && is_ours && return 0
+  find_fault "the $2 port $1 is held by ${holder:-"the unit $unit, which is not this instance"}" \
     "stop it, or choose another port in the inventory"
 }
 
@@ -78,7 +89,7 @@ is_ours() { [ -s "$etc/etcd.yaml" ] && [ "$(config_value data-dir)" = "$data" ];
 check_data_directory() {
   if [ -e "$data" ] && [ ! -d "$data" ]; then
     find_fault "$data is not a directory" "choose another etcd_data"
-  elif [ -e "$data" ] && [ -n "$(ls -A "$data" 2>/dev/null)" ] && ! is_ours; then
+  elif [ -n "$(find "$data" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null | head -n 1)" ] && ! is_ours; then
     find_fault "$data is not empty and not this instance's" \
       "look at what it holds; move it away, or choose another etcd_data"
   fi
@@ -98,12 +109,18 @@ free_mib() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
 check_disk() {
   place=$(existing_parent "$data")
   free=$(free_mib "$place")
-  [ "$free" -ge 512 ] ||
-    find_fault "only $free MiB are free for $data" "free at least 512 MiB (the quota and as much again is a good size)"
+  if [ "${free:-0}" -lt 512 ]; then
+    find_fault "only ${free:-0} MiB are free for $data" "free at least 512 MiB (the quota and as much again is a good size)"
+    return
+  fi
   probe_file=$place/.etcd-node.$$
   # etcd writes small records and waits for the disk after each; this does the same.
   seconds=$(timeout 20 dd if=/dev/zero of="$probe_file" bs=2300 count=20 oflag=dsync 2>&1 |
     sed -n 's/.*copied, \([0-9.e-]*\) s,.*/\1/p')
+  if ! [ -e "$probe_file" ]; then
+    find_fault "nothing can be written under $place" "mount it writable, or choose another etcd_data"
+    return
+  fi
   rm -f "$probe_file"
   milliseconds=$(awk -v s="${seconds:-20}" 'BEGIN { printf "%.1f", s / 20 * 1000 }')
   if awk -v ms="$milliseconds" 'BEGIN { exit !(ms > 10) }'; then

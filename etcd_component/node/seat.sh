@@ -8,7 +8,7 @@ do_seat() {
     return
   fi
   look_at_peers
-  if [ -z "$formed" ] && ! is_founder; then
+  if [ -z "$formed" ] && { ! is_founder || seat_is_taken; }; then
     await_formed_peer
   fi
   if [ -n "$formed" ]; then
@@ -35,8 +35,8 @@ await_formed_peer() {
 come_back() {
   [ -s "$etc/seat.yaml" ] ||
     die "$data holds a member that did not take its seat through etcd-node; move the data away, or choose another etcd_data"
-  [ -e "/opt/etcd/clusters/$cluster" ] || link_version
-  start_member
+  [ -e "$running" ] || link_version
+  start_member 90
   promote_if_learner
   say "$name: runs, $(role)"
 }
@@ -44,37 +44,42 @@ come_back() {
 # Ask every peer on its peer port. Fills
 #   formed      peer URLs of a formed cluster
 #   hindrances  lines about peers that forbid founding
+#   idle        lines about peers that do not
 look_at_peers() {
-  formed='' hindrances=''
-  for peer in $(printf '%s' "$peers" | tr ',' ' '); do
-    url=${peer#*=}
-    [ "$url" != "$peer_url" ] || continue
-    doing="asking ${peer%%=*} at $url"
-    state=$(probe "$url")
+  formed='' hindrances='' idle=''
+  for peer in $(known_peers); do
+    doing="asking ${peer%%=*} at ${peer#*=}"
+    state=$(probe "${peer#*=}")
+    line="
+  - ${peer%%=*} at ${peer#*=}: $state"
     case $state in
-      formed) formed="$formed $url" ;;
-      forming | not-running) ;;
-      *)
-        hindrances="$hindrances
-  - ${peer%%=*} at $url: $state"
-        ;;
+      formed) formed="$formed ${peer#*=}" ;;
+      forming | not-running) idle="$idle$line" ;;
+      *) hindrances="$hindrances$line" ;;
     esac
   done
 }
 
 found_cluster() {
+  seen="$hindrances$idle"
+  ! seat_is_taken ||
+    die "$name has lost its data: $data is empty, but it has been a member before. It never founds a cluster again, and no other member is there to join:${seen:-"
+  - it was the only one; restore a snapshot"}
+  Bring the others back and run \`pulumi up\` again"
   is_founder ||
-    die "$name is not one of the founders of cluster $cluster, and no peer of a formed cluster answers:${hindrances:- they do not run}
+    die "$name is not one of the founders of cluster $cluster, and no peer of a formed cluster answers:${seen:-"
+  - no peer is known"}
   It never founds a second cluster. Bring the cluster back and run \`pulumi up\` again"
   [ -z "$hindrances" ] ||
     die "$name can found the cluster only when every other member can be asked, so that none is ever founded twice:$hindrances
   Bring these machines back or open their peer port, and run \`pulumi up\` again"
   put_seat new "$founders"
-  start_member
+  start_member 90
   say "$name: founded the cluster with $(printf '%s' "$founders" | tr ',' '\n' | grep -vc "^$name=") other members; runs, $(role)"
 }
 
 put_seat() { # put_seat new|existing INITIAL-CLUSTER
+  link_version
   put "$etc/seat.yaml" 644 root:root <<END
 # Read by etcd only when its data directory is empty.
 initial-cluster-state: $1
@@ -83,7 +88,20 @@ initial-cluster-token: ${token:-$cluster}
 END
   compose_configuration
   own_data_directory
-  link_version
+}
+
+# Once the member has taken part, its configuration no longer tells etcd how to begin. A machine
+# that boots without its data disk would found its cluster again, or come back as a member that has
+# forgotten its votes: both can cost the cluster data. With nobody else in the list etcd does neither.
+seal_seat() {
+  remember_peers
+  ! seat_is_taken || return 0
+  put "$etc/seat.yaml" 644 root:root <<END
+# The seat is taken. Without the member's data etcd refuses to start with this.
+initial-cluster-state: existing
+initial-cluster: $name=$peer_url
+END
+  compose_configuration
 }
 
 # ---- joining a formed cluster
@@ -91,16 +109,18 @@ END
 join_cluster() {
   first=${formed# }
   first=${first%% *}
-  list=$(request "$first/members") || die "the peer at $first does not give its member list: $list"
-  choose_endpoint "$(member_lines "$list" | awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }')"
+  list=$(request "$first/members") || die "the peer at $first does not give its member list: $(said "$list")"
+  choose_endpoint "$(member_lines "$list" | voters_among)"
   load_members
   mine=$(own_line)
   if [ -n "$mine" ] && [ "$(field 4 "$mine")" != - ]; then
-    [ "$reseat" -gt 0 ] ||
-      die "$name is a member that has lost its data: $data is empty, but the cluster knows it as $(field 1 "$mine"). A member is never removed unasked: raise etcd_reseat on this host and run \`pulumi up\` to have it removed and joined again with the data of the others"
+    used=$(cat "$etc/reseat" 2>/dev/null || say 0)
+    [ "$reseat" -gt "$used" ] ||
+      die "$name is a member that has lost its data: $data is empty, but the cluster knows it as $(field 1 "$mine"). A member is never removed unasked: set etcd_reseat on this host to $((used + 1)) and run \`pulumi up\` to have it removed and joined again with the data of the others"
     remove_own_member "$(field 1 "$mine")"
     mine=''
   fi
+  [ "$reseat" -eq 0 ] || say "$reseat" | put "$etc/reseat" 644 root:root
   [ -n "$mine" ] || add_learner
   # etcd compares this list with the live one, so it is made from the live one.
   load_members
@@ -109,39 +129,48 @@ join_cluster() {
     printf "%s%s=%s", separator, label, $3
     separator = ","
   }')"
-  start_member
+  # The others send it all their data first.
+  start_member 480
   promote_if_learner
   say "$name: joined the cluster; runs, $(role)"
 }
 
 # Changes of membership are refused for some seconds after another change or a restart, and while
 # another learner is being added: wait for them, say so, and give up with the reason.
-change_members() { # change_members PATH BODY
-  give_up=$(($(date +%s) + 120))
+change_members() { # change_members SECONDS PATH BODY
+  give_up=$(($(date +%s) + $1))
   told=''
-  while ! answer=$(etcd "$endpoint" "cluster/member/$1" "$2"); do
+  while ! answer=$(etcd "$endpoint" "cluster/member/$2" "$3"); do
     case $answer in
       *'unhealthy cluster'* | *'too many learner'* | *'not enough started members'* | \
-        *'in sync with leader'* | *'timed out'* | *'leader changed'* | *'no leader'* | *'curl: '*) ;;
+        *'in sync with leader'* | *'timed out'* | *'leader changed'* | *'no leader'* | 'curl: '*) ;;
       *) return 1 ;;
     esac
     [ "$(date +%s)" -lt "$give_up" ] || return 1
-    [ "$told" = "$answer" ] || say "$name: waiting, etcd says: $(json message "$answer")"
+    [ "$told" = "$answer" ] || say "$name: waiting, etcd says: $(said "$answer")"
     told=$answer
-    sleep 0.5
+    sleep 0.3
   done
 }
 
 add_learner() {
   doing="being added as a learner through $endpoint"
-  change_members add "{\"peerURLs\":[\"$peer_url\"],\"isLearner\":true}" ||
-    die "the cluster does not take $name as a learner: $answer"
+  change_members 120 add "{\"peerURLs\":[\"$peer_url\"],\"isLearner\":true}" ||
+    case $answer in
+      # An addition whose answer was lost.
+      *'Peer URLs already exists'*) ;;
+      *) die "the cluster does not take $name as a learner: $(said "$answer")" ;;
+    esac
   say "$name: added as a learner"
 }
 
 remove_own_member() {
   doing="removing the member that lost its data"
-  change_members remove "{\"ID\":\"$1\"}" || die "the cluster does not let go of member $1: $answer"
+  change_members 120 remove "{\"ID\":\"$1\"}" ||
+    case $answer in
+      *'member not found'*) ;;
+      *) die "the cluster does not let go of member $1: $(said "$answer")" ;;
+    esac
   say "$name: the member $1 that lost its data is removed"
 }
 
@@ -153,16 +182,17 @@ promote_if_learner() {
   mine=$(own_line)
   go_to_leader
   doing="waiting to be promoted to a voter by $endpoint"
-  change_members promote "{\"ID\":\"$(field 1 "$mine")\"}" ||
+  change_members 480 promote "{\"ID\":\"$(field 1 "$mine")\"}" ||
     case $answer in
       *'can only promote a learner member"'*) ;;
-      *) die "$name joined as a learner, but is not promoted: $answer" ;;
+      *) die "$name joined as a learner, but is not promoted: $(said "$answer")" ;;
     esac
 }
 
 go_to_leader() { # sets $endpoint to the leader's client URL
-  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $status"
-  leader_url=$(printf '%s\n' "$members" | awk -v id="$(json leader "$status")" '$1 == id { print $4 }')
+  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
+  # IDs are longer than the numbers that awk can tell apart.
+  leader_url=$(printf '%s\n' "$members" | awk -v id="$(json leader "$status")" '$1 "" == id "" { print $4 }')
   [ -n "$leader_url" ] || die "the cluster has no leader now; look at \`etcd-node status\` on its nodes and run \`pulumi up\` again"
   endpoint=$leader_url
 }
@@ -170,36 +200,14 @@ go_to_leader() { # sets $endpoint to the leader's client URL
 # ---- starting
 
 # `systemctl start` would wait for the first of three founders, which cannot be ready alone.
-start_member() {
+start_member() { # $1: how many seconds it may take
   systemctl enable -q "$unit"
-  [ "$(unit_state)" = active ] || systemctl start --no-block "$unit"
-  await_member
-}
-
-await_member() {
-  doing="waiting for etcd to be ready"
-  give_up=$(($(date +%s) + 90))
-  restarts=$(systemctl show -p NRestarts --value "$unit")
-  until [ "$(unit_state)" = active ] && ! job_is_queued; do
-    if ! job_is_queued; then
-      case $(unit_state) in
-        inactive) break_off 'it stopped by itself: a member that was removed from its cluster does that' ;;
-        failed) break_off 'it failed' ;;
-      esac
-    fi
-    [ "$(systemctl show -p NRestarts --value "$unit")" -lt $((restarts + 3)) ] ||
-      break_off 'it fails and is started again and again'
-    [ "$(date +%s)" -lt "$give_up" ] || break_off 'it has been waiting for a quorum for 90 s'
-    sleep 0.1
-  done
-}
-
-break_off() {
-  {
-    for peer in $(printf '%s' "$peers" | tr ',' ' '); do
-      [ "${peer#*=}" = "$peer_url" ] || say "${peer%%=*} at ${peer#*=} is $(probe "${peer#*=}")"
-    done
-    journal_tail
-  } >&2
-  die "$name does not become ready: $1. Mend what the lines above show and run \`pulumi up\` again"
+  look_at_unit
+  case $ActiveState-$SubState in
+    active-* | activating-start*) ;;
+    # One that is between two attempts starts now.
+    *) systemctl restart --no-block "$unit" ;;
+  esac
+  await_member "$1"
+  seal_seat
 }

@@ -1,0 +1,95 @@
+"""A CA of the tests' own, which signs members and clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etcd_component.model import Instance
+
+
+@dataclass
+class Authority:
+    """Signs certificates; `also_trusted` are PEMs that members are given beside its own."""
+
+    also_trusted: str = ""
+    key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+
+    def __post_init__(self) -> None:
+        self._name = _name("test CA")
+        self.certificate = (
+            _dated(self._name, self._name, self.key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    @property
+    def pem(self) -> str:
+        return _pem(self.certificate)
+
+    @property
+    def bundle(self) -> str:
+        """All that members trust."""
+        return self.pem + self.also_trusted
+
+    def issue_member(self, instance: Instance) -> tuple[str, str]:
+        """A member's certificate and key, PEM."""
+        names = [
+            *(x509.DNSName(one) for one in instance.dns_names),
+            *(x509.IPAddress(ip_address(one)) for one in instance.ip_addresses),
+        ]
+        return self._issue(instance.name, names)
+
+    def issue_client(self) -> tuple[str, str]:
+        """A client's: of the same CA, but without the cluster's name."""
+        return self._issue("client", [])
+
+    def _issue(self, name: str, names: Sequence[x509.GeneralName]) -> tuple[str, str]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = _dated(_name(name), self._name, key).add_extension(
+            x509.ExtendedKeyUsage(both), critical=False
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return _pem(certificate), key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        ).decode()
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _dated(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=30))
+    )

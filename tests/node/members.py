@@ -1,0 +1,368 @@
+"""Members on lab nodes, driven through etcd-node by hand: what Pulumi does, without Pulumi."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from etcd_component import render
+from etcd_component.model import Cluster, Instance, Login, Node, Settings
+from tests.node.authority import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lab import Lab
+
+PASSWORD = 'it\'s a "$ecret" \\ pässword'
+VERSION = "3.6.16"
+_FIRST_NODE = 10
+
+Done = subprocess.CompletedProcess[str]
+Result = TypeVar("Result")
+
+
+def credentials(password: str = PASSWORD) -> str:
+    """Root's login as etcd-node reads it."""
+    return json.dumps({"name": "root", "password": password}) + "\n"
+
+
+def in_parallel(do: Callable[[int], Result], seqs: Iterable[int]) -> list[Result]:
+    """Do the same for several instances at once."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(do, seqs))
+
+
+def eventually(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Wait until `holds` returns something true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"after {seconds} s it is still not so that {what}"
+        time.sleep(0.1)
+    return found
+
+
+def program(patience: dict[str, str] | None = None) -> str:
+    """The node program; `patience` replaces parts of its text, so that a test need not wait."""
+    text = render.node_program()
+    for old, new in (patience or {}).items():
+        assert old in text, f"the node program has no `{old}` any more"
+        text = text.replace(old, new)
+    return text
+
+
+@dataclass
+class Members:
+    """A cluster's members on the nodes of a lab, the first instance on the first node.
+
+    `size` instances are declared; the tests say which of them are put on their nodes.
+    """
+
+    lab: Lab
+    size: int
+    name: str = "etcd"
+    version: str = VERSION
+    options: dict[str, Any] = field(default_factory=dict)
+    authority: Authority = field(default_factory=Authority)
+    learners: frozenset[int] = frozenset()
+    client_port: int = 2379
+    peer_port: int = 2380
+    data_dir: str = "/data/etcd"
+    addresses: Callable[[int], str] | None = None
+    first_node: int = _FIRST_NODE
+
+    # ---- what is declared
+
+    @property
+    def everyone(self) -> range:
+        return range(1, self.size + 1)
+
+    @property
+    def model(self) -> Cluster:
+        return Cluster(
+            self.name,
+            tuple(
+                Instance(
+                    self.name,
+                    seq,
+                    _node(self.address(seq)),
+                    seq in self.learners,
+                    self.data_dir,
+                    self.client_port,
+                    self.peer_port,
+                )
+                for seq in self.everyone
+            ),
+            Settings(self.version, self.lab.archive_url, options=self.options),
+        )
+
+    def address(self, seq: int) -> str:
+        return self.addresses(seq) if self.addresses else self.lab_address(seq)
+
+    def lab_address(self, seq: int) -> str:
+        return self.lab.address(self.node(seq) - _FIRST_NODE)
+
+    def instance(self, seq: int) -> Instance:
+        return self.model.instances[seq - 1]
+
+    def node(self, seq: int) -> int:
+        return self.first_node + seq - 1
+
+    def urls(self, seqs: Iterable[int]) -> str:
+        return ",".join(
+            f"{self.instance(seq).name}={self.instance(seq).peer_url}" for seq in seqs
+        )
+
+    # ---- on the node
+
+    def shell(self, seq: int, script: str, *, stdin: str = "", check: bool = True) -> str:
+        """Run a shell script on the instance's node; return what it printed."""
+        done = self.lab.exec(self.node(seq), "sh", "-c", script, stdin=stdin, check=check)
+        return done.stdout.strip()
+
+    def run(
+        self, seq: int, subcommand: str, *options: str, stdin: str = "", check: bool = True
+    ) -> Done:
+        """Run etcd-node on the instance's node."""
+        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        return self.lab.exec(self.node(seq), *words, stdin=stdin, check=check)
+
+    def begin(
+        self, seq: int, subcommand: str, *options: str, stdin: str = ""
+    ) -> subprocess.Popen[str]:
+        """Run etcd-node in the background."""
+        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        running = subprocess.Popen(
+            self.lab.exec_command(self.node(seq), words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        stream = cast("Any", running.stdin)
+        stream.write(stdin)
+        stream.close()
+        running.stdin = None
+        return running
+
+    def send_program(self, seq: int, text: str | None = None) -> None:
+        self.shell(
+            seq,
+            f"rm -f {render.NODE_PROGRAM} && cat >{render.NODE_PROGRAM} && chmod 755 {render.NODE_PROGRAM}",
+            stdin=text or program(),
+        )
+
+    def prepare(self, seq: int) -> None:
+        """Put program, binaries, certificates, configuration and unit on the node."""
+        self.send_program(seq)
+        self.put_binary(seq)
+        self.put_certificate(seq)
+        self.put_config(seq)
+
+    def prepare_all(self) -> None:
+        in_parallel(self.prepare, self.everyone)
+
+    def sha256(self, version: str | None = None) -> str:
+        sums = (self.lab.home / "SHA256SUMS").read_text().splitlines()
+        (found,) = (line.split()[0] for line in sums if f"-v{version or self.version}-" in line)
+        return found
+
+    def put_binary(self, seq: int, *options: str, check: bool = True) -> Done:
+        chosen = options or ("--url", self.lab.archive_url, "--sha256-amd64", self.sha256())
+        return self.run(seq, "binary", "--version", self.version, *chosen, check=check)
+
+    def put_certificate(self, seq: int, authority: Authority | None = None) -> None:
+        """Issue a new certificate and put it in place."""
+        signer = authority or self.authority
+        certificate, key = signer.issue_member(self.instance(seq))
+        self.run(
+            seq,
+            "tls",
+            stdin=f"--- ca.crt\n{signer.bundle}--- server.crt\n{certificate}--- server.key\n{key}",
+        )
+
+    def put_config(self, seq: int) -> None:
+        """Put the configuration and the unit in place."""
+        model, instance = self.model, self.instance(seq)
+        self.run(
+            seq,
+            "config",
+            stdin=f"--- etcd.yaml\n{render.etcd_config(model, instance)}"
+            f"--- {model.unit}\n{render.unit(model, instance)}",
+        )
+
+    def change(self, **options: Any) -> None:
+        """Put a changed configuration on all nodes; nothing restarts."""
+        self.options = {**self.options, **{key.replace("_", "-"): options[key] for key in options}}
+        in_parallel(self.put_config, self.everyone)
+
+    def seat_options(self, seq: int, founders: Iterable[int] = ()) -> list[str]:
+        return [
+            *("--version", self.version, "--token", "test"),
+            *("--founders", self.urls(founders)),
+            *("--peers", self.urls(one for one in self.everyone if one != seq)),
+            *(["--learner"] if seq in self.learners else []),
+        ]
+
+    def seat(
+        self,
+        seq: int,
+        *options: str,
+        founders: Iterable[int] = (),
+        check: bool = True,
+        password: str = PASSWORD,
+    ) -> Done:
+        """Take the seat, as the create of the seat does."""
+        chosen = [*self.seat_options(seq, founders), *options]
+        return self.run(seq, "seat", *chosen, stdin=credentials(password), check=check)
+
+    def begin_seat(self, seq: int, founders: Iterable[int] = ()) -> subprocess.Popen[str]:
+        return self.begin(
+            seq, "seat", *self.seat_options(seq, founders), stdin=credentials()
+        )
+
+    def found(self, founders: Sequence[int] | None = None, *, access: bool = False) -> Members:
+        """Prepare all declared instances and found the cluster with all of the founders at once."""
+        chosen = founders or list(self.everyone)
+        self.prepare_all()
+        in_parallel(lambda seq: self.seat(seq, founders=chosen), chosen)
+        if access:
+            self.access(chosen[0])
+        return self
+
+    def access(self, seq: int = 1, password: str = PASSWORD, *, check: bool = True) -> Done:
+        return self.run(seq, "access", stdin=credentials(password), check=check)
+
+    def rollout(self, seq: int, *options: str, check: bool = True) -> Done:
+        chosen = ["--version", self.version, *options]
+        return self.run(seq, "rollout", *chosen, stdin=credentials(), check=check)
+
+    def leave(self, seq: int, *, check: bool = True) -> Done:
+        return self.run(seq, "leave", stdin=credentials(), check=check)
+
+    def erase(self, seq: int, *options: str) -> Done:
+        return self.run(seq, "erase", *options)
+
+    # ---- what etcd and systemd say
+
+    @property
+    def unit(self) -> str:
+        return self.model.unit
+
+    def pid(self, seq: int) -> int:
+        """etcd's process on the node; 0 when there is none."""
+        return int(self.shell(seq, f"systemctl show -p MainPID --value {self.unit}"))
+
+    def pids(self) -> list[int]:
+        return in_parallel(self.pid, self.everyone)
+
+    def is_active(self, seq: int) -> bool:
+        return self.shell(seq, f"systemctl is-active {self.unit}", check=False) == "active"
+
+    def stop(self, seq: int) -> None:
+        self.shell(seq, f"systemctl stop {self.unit}")
+
+    def wipe(self, seq: int) -> None:
+        """Stop etcd and lose its data."""
+        self.shell(seq, f"systemctl stop {self.unit}; rm -rf {self.data_dir}/member")
+
+    @cached_property
+    def _client_files(self) -> Path:
+        place = Path(tempfile.mkdtemp(prefix="etcd-node-test-"))
+        certificate, key = self.authority.issue_client()
+        (place / "client.pem").write_text(certificate + key)
+        (place / "ca.pem").write_text(self.authority.bundle)
+        return place
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """A client of this cluster."""
+        context = ssl.create_default_context(cafile=str(self._client_files / "ca.pem"))
+        context.load_cert_chain(self._client_files / "client.pem")
+        return context
+
+    def connect(self, seq: int, seconds: float = 10) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(
+            self.lab_address(seq), self.client_port, context=self.tls, timeout=seconds
+        )
+
+    def call(
+        self, seq: int, path: str, body: object = None, token: str | None = None
+    ) -> dict[str, Any]:
+        """One request to etcd's gateway through an instance."""
+        connection = self.connect(seq)
+        headers = {"Authorization": token} if token else {}
+        connection.request("POST", f"/v3/{path}", json.dumps(body or {}), headers)
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        assert isinstance(answer, dict)
+        return answer
+
+    def token(self, seq: int = 1, password: str = PASSWORD) -> str | None:
+        """Root's login; None while authentication is off."""
+        answer = self.call(seq, "auth/authenticate", {"name": "root", "password": password})
+        if "not enabled" in answer.get("message", ""):
+            return None
+        return cast("str", answer["token"])
+
+    def roles(self, by: int = 1) -> dict[str, str]:
+        """The members as one of them sees them: role by name, `unstarted` without a name."""
+        answer = self.call(by, "cluster/member/list", token=self.token(by))
+        return {
+            one.get("name", "unstarted"): "learner" if one.get("isLearner") else "voter"
+            for one in answer["members"]
+        }
+
+    def member_id(self, seq: int, by: int = 1) -> str:
+        answer = self.call(by, "cluster/member/list", token=self.token(by))
+        wanted = self.instance(seq).peer_url
+        (found,) = (one["ID"] for one in answer["members"] if wanted in one["peerURLs"])
+        return cast("str", found)
+
+    def status(self, seq: int, by: int | None = None) -> dict[str, Any]:
+        return self.call(seq, "maintenance/status", token=self.token(by or seq))
+
+    def cluster_ids(self) -> set[str]:
+        return {self.status(seq)["header"]["cluster_id"] for seq in self.everyone}
+
+    def leader(self, by: int = 1) -> int:
+        """The number of the instance that leads."""
+        leader = self.status(by)["leader"]
+        answer = self.call(by, "cluster/member/list", token=self.token(by))
+        (name,) = (one["name"] for one in answer["members"] if one["ID"] == leader)
+        return int(name.rpartition("-")[2])
+
+    def make_leader(self, seq: int) -> None:
+        """Have this instance lead."""
+        leader = self.leader(seq)
+        if leader != seq:
+            target = {"targetID": self.member_id(seq, leader)}
+            self.call(leader, "maintenance/transfer-leadership", target, self.token(leader))
+        eventually(f"instance {seq} leads", lambda: self.leader(seq) == seq)
+
+    def put(self, seq: int, key: str, value: str) -> dict[str, Any]:
+        body = {"key": _b64(key), "value": _b64(value)}
+        return self.call(seq, "kv/put", body, self.token(seq))
+
+    def get(self, seq: int, key: str) -> str | None:
+        answer = self.call(seq, "kv/range", {"key": _b64(key)}, self.token(seq))
+        kvs = answer.get("kvs", [])
+        return base64.b64decode(kvs[0]["value"]).decode() if kvs else None
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _node(address: str) -> Node:
+    return Node(address, Login(address, 22, "root", False, None, None, True, None))
