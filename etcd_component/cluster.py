@@ -55,12 +55,18 @@ class EtcdCluster(pulumi.ComponentResource):
         done = [one.take_seat(genesis) for one in instances]
         for one in instances:
             done.append(one.roll_out(after=done[:]))
-        access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
+        done.append(
+            access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
+        )
 
         self.client_urls = ",".join(model.client_urls)
         self.endpoints = list(model.endpoints)
         self.ca_cert = pki.bundle
         self.client = pki.client(f"{model.name}-client", self)
+        Safeguard(
+            f"{model.name}-safeguard",
+            pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=done)),
+        )
         self.register_outputs(self.outputs)
 
     @property
@@ -96,6 +102,18 @@ class EtcdCluster(pulumi.ComponentResource):
                 self.ca_cert, self.client.certificate, self.client.key, self.root_password
             ).apply(lambda found: _etcdctl_env(self.client_urls, *found))
         )
+
+
+class Safeguard(pulumi.ComponentResource):
+    """Nothing but a name for the engine's refusal to delete what `etcd_safeguard` protects.
+
+    It depends on everything, so it is the first that a destroy meets.
+    """
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+        """Register it."""
+        super().__init__("etcd:index:Safeguard", name, None, opts)
+        self.register_outputs({})
 
 
 def _etcdctl_env(client_urls: str, ca: str, certificate: str, key: str, password: str) -> str:
