@@ -59,7 +59,9 @@ def test_installing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Pa
     first = {path: path.stat().st_ino for path in sorted(tmp_path.rglob("*"))}
     install(tmp_path)
     assert {path: path.stat().st_ino for path in sorted(tmp_path.rglob("*"))} == first
-    assert sorted(os.listdir(tmp_path / "plugins")) == sorted(DIRECTORIES.values())
+    assert sorted(each.name for each in (tmp_path / "plugins").iterdir()) == sorted(
+        DIRECTORIES.values()
+    )
 
 
 def test_installing_replaces_what_is_out_of_date(tmp_path: Path) -> None:
@@ -69,4 +71,6 @@ def test_installing_replaces_what_is_out_of_date(tmp_path: Path) -> None:
     source.write_text("out of date")
     install(tmp_path)
     assert source.read_text() == current
-    assert sorted(os.listdir(tmp_path / "plugins")) == sorted(DIRECTORIES.values())
+    assert sorted(each.name for each in (tmp_path / "plugins").iterdir()) == sorted(
+        DIRECTORIES.values()
+    )

@@ -245,13 +245,12 @@ def test_a_failure_is_logged_in_the_official_words() -> None:
     async def test() -> None:
         async with served(TlsProvider) as plugin:
             await _refused(plugin, CERT_REQUEST, privateKeyPem="nope")
-            assert plugin.engine.diagnostics() == [
-                (
-                    "ERROR",
-                    "[ERROR] failed to decode PEM block: decoded bytes 0, undecoded 4:"
-                    " Failed to parse private key PEM",
-                )
-            ]
+            [(severity, message)] = plugin.engine.diagnostics()
+            assert severity == "ERROR"
+            assert message == (
+                "[ERROR] failed to decode PEM block: decoded bytes 0, undecoded 4:"
+                " Failed to parse private key PEM"
+            )
 
     asyncio.run(test())
 

@@ -186,7 +186,8 @@ class Connections:
                     channel.write_eof()
                 await session.ended
             except asyncio.CancelledError:
-                # nothing shall go on unattended on the host after the engine has given up on it
+                # nothing shall go on unattended on the host after the engine has given up on it;
+                # OpenSSH passes the signal on for every user but root
                 with contextlib.suppress(OSError):
                     channel.terminate()
                 channel.close()
