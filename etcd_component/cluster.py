@@ -65,7 +65,9 @@ class EtcdCluster(pulumi.ComponentResource):
         self.client = pki.client(f"{model.name}-client", self)
         Safeguard(
             f"{model.name}-safeguard",
-            pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=done)),
+            pulumi.ResourceOptions.merge(
+                kept, pulumi.ResourceOptions(depends_on=[*done, self.client.resource])
+            ),
         )
         self.register_outputs(self.outputs)
 

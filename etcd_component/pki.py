@@ -14,10 +14,11 @@ _ORGANISATION = "etcd"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate and its key, PEM."""
+    """A certificate and its key, PEM, and the resource that is the last of their making."""
 
     certificate: pulumi.Output[str]
     key: pulumi.Output[str]
+    resource: pulumi.Resource
 
 
 class Pki(pulumi.ComponentResource):
@@ -105,7 +106,9 @@ class Pki(pulumi.ComponentResource):
             set_subject_key_id=True,
             opts=child,
         )
-        return Identity(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem))
+        return Identity(
+            certificate.cert_pem, pulumi.Output.secret(key.private_key_pem), certificate
+        )
 
 
 def _ended(pem: str) -> str:

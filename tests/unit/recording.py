@@ -30,12 +30,18 @@ class Registered:
     name: str
     parent: str
     inputs: dict[str, Any]
-    depends_on: frozenset[str]
+    needs: frozenset[tuple[str, str]]
+    """Types and names of what it depends on."""
     ignore_changes: tuple[str, ...]
     hide_diffs: tuple[str, ...]
     deleted_with: str
     protect: bool
     delete_before_replace: bool
+
+    @property
+    def depends_on(self) -> set[str]:
+        """Names of what it depends on."""
+        return {name for _, name in self.needs}
 
     def is_secret(self, name: str) -> bool:
         """Whether an input is marked secret."""
@@ -110,7 +116,7 @@ class _Monitor(mocks.MockMonitor):
             name=request.name,
             parent=_name(request.parent),
             inputs=MessageToDict(request.object),
-            depends_on=frozenset(_name(urn) for urn in request.dependencies),
+            needs=frozenset((_type(urn), _name(urn)) for urn in request.dependencies),
             ignore_changes=tuple(request.ignoreChanges),
             hide_diffs=tuple(request.hideDiffs),
             deleted_with=_name(request.deletedWith),
@@ -118,6 +124,10 @@ class _Monitor(mocks.MockMonitor):
             delete_before_replace=request.deleteBeforeReplace,
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def _type(urn: str) -> str:
+    return urn.split("::")[2].rpartition("$")[2]
 
 
 def _name(urn: str) -> str:
