@@ -38,7 +38,7 @@ class Instance(pulumi.ComponentResource):
         self._model = model
         self._belonging = belonging
         self._machine = Machine(model.node)
-        self._option = ("--cluster", model.cluster)
+        self._options = _options(model)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
         self.checked = self._check_node()
@@ -51,7 +51,7 @@ class Instance(pulumi.ComponentResource):
     def _check_node(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
         options = [
-            self._option,
+            *self._options,
             ("--name", self._model.name),
             ("--address", self._model.node.address),
             ("--client-port", str(self._model.client_port)),
@@ -69,7 +69,7 @@ class Instance(pulumi.ComponentResource):
             f"{self._model.name}-node",
             create=self._machine.first_contact([*options, now]),
             update=self._machine.first_contact(options),
-            delete=self._machine.etcd_node("erase", self._option, *removal),
+            delete=self._machine.etcd_node("erase", *self._options, *removal),
             stdin=render.node_program(),
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=["create"], hide_diffs=["stdin"]
@@ -80,7 +80,7 @@ class Instance(pulumi.ComponentResource):
         settings = self._belonging.cluster.settings
         needed = [self.checked]
         options: list[Sequence[str]] = [
-            self._option,
+            *self._options,
             ("--method", settings.install),
             ("--version", settings.version),
         ]
@@ -109,7 +109,7 @@ class Instance(pulumi.ComponentResource):
         own = self._belonging.pki.member(self._model, self)
         return self._machine.run(
             f"{self._model.name}-tls",
-            create=self._machine.etcd_node("tls", self._option),
+            create=self._machine.etcd_node("tls", *self._options),
             stdin=pulumi.Output.secret(
                 pulumi.Output.format(
                     "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}",
@@ -125,7 +125,7 @@ class Instance(pulumi.ComponentResource):
         unit = self._belonging.cluster.unit
         return self._machine.run(
             f"{self._model.name}-config",
-            create=self._machine.etcd_node("config", self._option),
+            create=self._machine.etcd_node("config", *self._options),
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
             opts=self._child(self.checked),
@@ -142,26 +142,27 @@ class Instance(pulumi.ComponentResource):
         peers = ",".join(
             f"{one.name}={one.peer_url}" for one in cluster.instances if one is not self._model
         )
-        version = ("--version", cluster.settings.version)
+        joining = [("--version", cluster.settings.version), ("--peers", peers)]
 
         def create(first: Sequence[str]) -> str:
             token, *founders = first
             return self._machine.etcd_node(
                 "seat",
-                self._option,
-                version,
+                *self._options,
                 *learner,
+                *joining,
                 ("--founders", ",".join(founders)),
                 ("--token", token),
-                ("--peers", peers),
             )
 
         return self._machine.run(
             f"{self._model.name}-seat",
             create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
-            update=self._machine.etcd_node("seat", self._option, *learner),
-            delete=self._machine.etcd_node("leave", self._option),
+            update=self._machine.etcd_node(
+                "seat", *self._options, *learner, *(joining if self._model.reseat else [])
+            ),
+            delete=self._machine.etcd_node("leave", *self._options),
             stdin=self._belonging.login,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -184,9 +185,19 @@ class Instance(pulumi.ComponentResource):
             f"{self._model.name}-rollout",
             create=to.apply(
                 lambda name: self._machine.etcd_node(
-                    "rollout", self._option, ("--version", settings.version), ("--to", name)
+                    "rollout", *self._options, ("--version", settings.version), ("--to", name)
                 )
             ),
             stdin=self._belonging.login,
             opts=self._child(*after),
         )
+
+
+def _options(model: Model) -> list[Sequence[str]]:
+    """The options of every run for an instance.
+
+    A raised number is in all of them, so that a machine that is new from the ground up gets
+    everything again, and not its seat alone.
+    """
+    reseat = [("--reseat", str(model.reseat))] if model.reseat else []
+    return [("--cluster", model.cluster), *reseat]

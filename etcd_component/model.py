@@ -133,6 +133,8 @@ class Instance:
     data_dir: str = "/data/etcd"
     client_port: int = 2379
     peer_port: int = 2380
+    reseat: int = 0
+    """Raised to ask that the instance, if it has lost its data, be removed and join again."""
     arch: str = "amd64"
     """Of the node's processor; only an upload needs to know it beforehand."""
 

@@ -1,5 +1,6 @@
 """What the component registers: names, order, options, secrets."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def test_only_the_create_of_a_seat_may_found_a_cluster(three: Recording) -> None
     assert "--founders etcd-1=https://10.10.10.10:2380," in seat.inputs["create"]
     assert "--founders" not in seat.inputs["update"]
     assert seat.ignore_changes == ("create",)
+
+
+def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() -> None:
+    model = cluster(3)
+    asked = dataclasses.replace(model.instances[1], reseat=1)
+    again = type(model)("etcd", (model.instances[0], asked, model.instances[2]), model.settings)
+    before, after = record(model), record(again)
+    changed = {
+        name
+        for name, one in after.node_commands.items()
+        if one.inputs.get("update", one.inputs["create"])
+        != before.command(name).inputs.get("update", before.command(name).inputs["create"])
+    }
+    assert changed == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
+    assert "--founders" not in after.command("etcd-2-seat").inputs["update"]
+    assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
 
 
 def test_a_seat_is_left_one_by_one_but_not_when_the_cluster_goes(three: Recording) -> None:
