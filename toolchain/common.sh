@@ -94,3 +94,9 @@ prepare_lab_state() {
 		mv "$lab/passphrase.new" "$lab/passphrase"
 	fi
 }
+
+# The lab builds etcd with Go. Asked for here, where a person is told how to cure its absence.
+add_go_to_path() {
+	_go=$("$root/toolchain/get-go")
+	PATH="$PATH:$(dirname "$_go")"
+}

@@ -1,8 +1,7 @@
 """Looks after a stack's Pulumi state where it is kept in files.
 
-    python state.py recover STACK       remove dead locks, forget interrupted operations
-    python state.py alone STACK         fail when another stack's cluster is on the lab's nodes
-    python state.py has-cluster STACK   fail when the stack has no cluster
+    python state.py recover STACK   remove dead locks, forget interrupted operations
+    python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
 
 The backend is the one of PULUMI_BACKEND_URL. Any other kind than `file://` has no locks that could
 be judged from here, so `recover` leaves it to Pulumi.
@@ -193,16 +192,9 @@ def require_alone(stack: str) -> None:
             raise StateError(message)
 
 
-def require_cluster(stack: str) -> None:
-    """Raise when the stack has nothing on any node."""
-    if stack not in stacks_with_cluster():
-        message = f"The stack {stack} has no cluster."
-        raise StateError(message)
-
-
 def main() -> int:
-    """Run one of the verbs; return the exit status."""
-    verbs = {"recover": recover, "alone": require_alone, "has-cluster": require_cluster}
+    """Run one of the two verbs; return the exit status."""
+    verbs = {"recover": recover, "alone": require_alone}
     try:
         verb, stack = sys.argv[1:]
         verbs[verb](stack)
