@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,10 @@ import asyncssh
 import grpc.aio  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
+from standin.engine import Engine
+from standin.provider import Provider
 
 PLUGINS = Path(__file__).parents[2] / "toolchain" / "plugins"
-sys.path.insert(0, str(PLUGINS))
-
-from standin.engine import Engine  # noqa: E402
-from standin.provider import Provider  # noqa: E402
-
 RECORDINGS = Path(__file__).parent / "wire"
 _LARGE = 400 * 1024 * 1024
 _CHANNEL = [
@@ -124,7 +120,8 @@ async def call(stub: Any, method: str, request: dict[str, Any]) -> dict[str, Any
     message = _REQUESTS[method]()
     json_format.ParseDict(_proto_json(request), message, ignore_unknown_fields=True)
     reply = await getattr(stub, method)(message)
-    return json_format.MessageToDict(reply, preserving_proto_field_name=False)
+    answer: dict[str, Any] = json_format.MessageToDict(reply)
+    return answer
 
 
 def _proto_json(request: dict[str, Any]) -> dict[str, Any]:
@@ -293,13 +290,17 @@ class _Server(asyncssh.SSHServer):
         if self._sessions > self._host.max_sessions:
             return False
 
-        async def run(process: "_Process") -> None:
+        async def run(process: Any) -> None:
             try:
                 await self._host.run(process)
             finally:
                 self._sessions -= 1
 
-        return _Process(run, asyncssh.SFTPServer, 3, False)
+        return _Process(run, _sftp, 3, False)
+
+
+def _sftp(channel: Any) -> asyncssh.SFTPServer:
+    return asyncssh.SFTPServer(channel)
 
 
 @contextlib.asynccontextmanager

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
+from standin.command import CommandProvider
 
 from .support import Host, Served, black_hole, free_port, running, served
-
-from standin.command import CommandProvider  # isort: skip
 
 REMOTE, LOCAL, COPY = (
     "command:remote:Command",
@@ -280,6 +279,16 @@ def test_fifty_megabytes_of_output_pass_even_if_the_engine_is_slow() -> None:
             script = "yes 0123456789012345678901234567890123456789 | head -c 52428800"
             outputs = await create(plugin, {"connection": node.connection(), "create": script})
             assert len(outputs["stdout"]) == 50 * MEGABYTE
+
+    run(test())
+
+
+def test_thirty_megabytes_without_a_line_break_pass() -> None:
+    async def test() -> None:
+        async with plugin_and_host() as (plugin, node):
+            script = "yes | tr -d '\\n' | head -c 31457280"
+            outputs = await create(plugin, {"connection": node.connection(), "create": script})
+            assert len(outputs["stdout"]) == 30 * MEGABYTE
 
     run(test())
 

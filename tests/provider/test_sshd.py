@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
+from standin.command import CommandProvider
 
 from .support import free_port, served
-
-from standin.command import CommandProvider  # isort: skip
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [
@@ -26,7 +25,17 @@ URN = "urn:pulumi:s::p::command:remote:Command::c"
 
 
 def _key(path: Path, *options: str) -> str:
-    arguments = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", *options, "-f", path]
+    arguments: list[str | Path] = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "",
+        *options,
+        "-f",
+        path,
+    ]
     subprocess.run(arguments, check=True)
     return path.read_text()
 

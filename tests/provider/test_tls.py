@@ -1,19 +1,22 @@
 """The `tls` stand-in: what it makes is sound, and comes up for renewal in time."""
 
 import asyncio
+import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
-
-from .support import Served, served
-
-from standin.tls import (  # isort: skip
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from standin.tls import (
     CERT_REQUEST,
     DELTA,
     LOCALLY_SIGNED,
@@ -21,6 +24,8 @@ from standin.tls import (  # isort: skip
     SELF_SIGNED,
     TlsProvider,
 )
+
+from .support import Served, served
 
 HOUR = 3600 * 1_000_000_000
 START = 1_800_000_000 * 1_000_000_000
@@ -268,6 +273,32 @@ def test_a_note_of_a_newer_official_plugin_is_kept() -> None:
             }
             reply = await plugin.call("Read", request)
             assert plain(reply["properties"]) == key
+
+    asyncio.run(test())
+
+
+def test_an_ed25519_certificate_s_key_id_is_the_terraform_provider_s_own() -> None:
+    """It hashes the key as an OCTET STRING, unlike RFC 5280 (`generateSubjectKeyID` there)."""
+
+    async def test() -> None:
+        async with served(TlsProvider) as plugin:
+            key = await create(plugin, PRIVATE_KEY, algorithm="ED25519")
+            made = await create(
+                plugin,
+                SELF_SIGNED,
+                privateKeyPem=key["privateKeyPem"],
+                allowedUses=[],
+                validityPeriodHours=1,
+                setSubjectKeyId=True,
+                setAuthorityKeyId=True,
+            )
+            certificate = x509.load_pem_x509_certificate(made["certPem"].encode())
+            raw = certificate.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+            expected = hashlib.sha1(b"\x04\x20" + raw).digest()
+            extensions = certificate.extensions
+            own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            issuer = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+            assert own.digest == issuer.key_identifier == expected
 
     asyncio.run(test())
 

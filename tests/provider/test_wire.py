@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -17,12 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from standin.command import CommandProvider
+from standin.times import nanoseconds
+from standin.tls import TlsProvider
 
 from .support import Host, Recorded, Served, black_hole, free_port, recordings, running, served
-
-from standin.command import CommandProvider  # isort: skip
-from standin.tls import TlsProvider  # isort: skip
-from standin.times import nanoseconds  # isort: skip
 
 RECORDED_AT = nanoseconds("2026-11-22T09:23:40Z")
 """Seconds after the recording's certificates were made: `leaf-due` is due, the others are not."""

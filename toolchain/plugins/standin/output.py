@@ -6,6 +6,12 @@ from .engine import Log
 from .wire import ProviderError, go_quote
 
 _GATHER_SECONDS = 0.005
+_LINE_BYTES = 256 * 1024
+"""What is kept of a line to show it; a longer one is whole in the result only."""
+
+_LINES_AT_ONCE = 100
+"""Lines shown of what arrives at the same time: a person sees only the last of them anyway."""
+
 _ERROR_BYTES = 512 * 1024
 """Output quoted in an error at most: more does not fit the engine's limit for an error."""
 
@@ -73,9 +79,9 @@ class Output:
             self._combined += data
             if self._shown[is_stderr] and data:
                 *lines, rest = (self._line[is_stderr] + data).split(b"\n")
-                for line in lines:
+                for line in lines[-_LINES_AT_ONCE:]:
                     self._show(line)
-                self._line[is_stderr] = rest
+                self._line[is_stderr] = rest[:_LINE_BYTES]
             data.clear()
 
     def _show(self, line: bytearray) -> None:
