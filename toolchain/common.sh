@@ -8,6 +8,11 @@
 
 : "${root:?must be set before common.sh is sourced}"
 
+# For the programs started from here, which may be in another directory then.
+case "${PULUMI_ETCD_CACHE:-/}" in
+/*) ;;
+*) export PULUMI_ETCD_CACHE="$PWD/$PULUMI_ETCD_CACHE" ;;
+esac
 # Outside the checkout, so that a second checkout needs seconds.
 cache="${PULUMI_ETCD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pulumi-etcd}"
 venv="$root/.venv"
