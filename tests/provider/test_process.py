@@ -42,7 +42,7 @@ def test_a_plugin_prints_its_port_and_ends_at_once_when_told(
         told = time.monotonic()
         process.send_signal(number)
         assert process.wait(timeout=5) == 0
-        assert time.monotonic() - told < 1
+        assert time.monotonic() - told < 3
         assert process.stderr.read() == ""
 
 
@@ -64,13 +64,30 @@ def test_installing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Pa
     )
 
 
-def test_installing_replaces_what_is_out_of_date(tmp_path: Path) -> None:
+def test_installing_replaces_a_program_that_is_out_of_date_and_keeps_code_in_use(
+    tmp_path: Path,
+) -> None:
     install(tmp_path)
-    source = tmp_path / "plugins" / DIRECTORIES["tls"] / "standin" / "tls.py"
-    current = source.read_text()
-    source.write_text("out of date")
+    folder = tmp_path / "plugins" / DIRECTORIES["tls"]
+    program = folder / "pulumi-resource-tls"
+    current = program.read_text()
+    program.write_text("out of date")
+    in_use, abandoned = folder / "code-in-use", folder / "code-abandoned"
+    in_use.mkdir()
+    abandoned.mkdir()
+    os.utime(abandoned, (0, 0))
     install(tmp_path)
-    assert source.read_text() == current
-    assert sorted(each.name for each in (tmp_path / "plugins").iterdir()) == sorted(
-        DIRECTORIES.values()
-    )
+    assert program.read_text() == current
+    assert in_use.exists()
+    assert not abandoned.exists()
+
+
+def test_installing_twice_at_once_works(tmp_path: Path) -> None:
+    command: list[str | Path] = [PLUGINS / "install", tmp_path, sys.executable]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [each.wait() for each in both] == [0, 0]
+    plugins = tmp_path / "plugins"
+    assert sorted(each.name for each in plugins.iterdir()) == sorted(DIRECTORIES.values())
+    for name in DIRECTORIES.values():
+        [code] = (plugins / name).glob("code-*")
+        assert [each.name for each in code.iterdir()] == ["standin"]
