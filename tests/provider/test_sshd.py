@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,6 +41,15 @@ def _key(path: Path, *options: str) -> str:
     return path.read_text()
 
 
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    while server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail("sshd ended instead of listening")
+
+
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """An sshd with nothing but a port and keys of its own; gives how to reach it."""
@@ -63,6 +73,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     assert SSHD
     with subprocess.Popen([SSHD, "-D", "-f", config], stderr=subprocess.DEVNULL) as server:
         try:
+            _wait_for(port, server)
             yield {
                 "host": "127.0.0.1",
                 "port": port,
