@@ -99,10 +99,13 @@ def nodes(lab: Lab, tenants: Tenants) -> Lab:
 
 @pytest.fixture
 def three(lab: Lab, project: Project, tenants: Tenants) -> Stack:
-    """A running cluster of three for tests that only look."""
+    """A running cluster of three, put there by an ordinary user with sudo.
+
+    For tests that only look, and for those that leave it as well as they found it.
+    """
     if tenants.shared is None:
         sweep(lab)
-        stack = project.stack(inventory(lab, 3))
+        stack = project.stack({"sshUser": "admin"} | inventory(lab, 3))
         stack.up()
         tenants.shared = stack
     return tenants.shared

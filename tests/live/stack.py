@@ -126,10 +126,8 @@ class Outcome:
         """The summary's numbers of resources, by what happened to them: created, unchanged."""
         summary = self.text.rpartition("Resources:\n")[2]
         words = r"created|updated|deleted|replaced|unchanged|create|update|delete|replace"
-        return {
-            word: int(count)
-            for count, word in re.findall(rf"^\s+(?:\S+ )?(\d+) (?:to )?({words})$", summary, re.M)
-        }
+        found = re.findall(rf"^\s+(?:\S+ )?(\d+) (?:to )?({words})$", summary, re.MULTILINE)
+        return {word: int(count) for count, word in found}
 
     @property
     def changed(self) -> dict[str, int]:
@@ -137,7 +135,7 @@ class Outcome:
         return {word: count for word, count in self.counts.items() if word != "unchanged"}
 
 
-class Failed(AssertionError):
+class CommandError(AssertionError):
     """A command failed that should not have."""
 
 
@@ -148,6 +146,8 @@ class Stack:
     project: Project
     name: str
     environment: dict[str, str] = field(default_factory=dict)
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Outputs and client environment since the last change: to ask takes a second."""
 
     @property
     def file(self) -> Path:
@@ -207,14 +207,14 @@ class Stack:
         if keep:
             self.project.new_file(words[0]).write_text(outcome.text)
         if check and outcome.status != 0:
-            raise Failed(f"pulumi {shlex.join(words)}:\n{outcome.text}")
+            raise CommandError(f"pulumi {shlex.join(words)}:\n{outcome.text}")
         return outcome
 
     @contextlib.contextmanager
     def started(self, *words: str, stdin: str = "") -> Iterator[Run]:
         """Pulumi at work, in a session of its own. Whatever is left of it in the end is killed."""
         if words[:2] != ("stack", "init"):
-            words = (words[0], "--stack", self.name, *words[1:])
+            words = (*words, "--stack", self.name)
         run = Run(
             ["pulumi", "--non-interactive", "--color", "never", *words],
             self.project.program,
@@ -232,6 +232,7 @@ class Stack:
 
     def up(self, *, check: bool = True, seconds: float = SECONDS) -> Outcome:
         """`pulumi up`, as `make up` runs it."""
+        self._known.clear()
         outcome = self.pulumi("up", "--yes", "--skip-preview", check=check, seconds=seconds)
         self.learn_secrets()
         return outcome
@@ -242,11 +243,13 @@ class Stack:
 
     def output(self, name: str) -> Any:
         """One output, secret ones in the clear."""
-        shown = self.pulumi("stack", "output", "--json", "--show-secrets", name, keep=False)
-        return json.loads(shown.text)
+        if "outputs" not in self._known:
+            shown = self.pulumi("stack", "output", "--json", "--show-secrets", keep=False)
+            self._known["outputs"] = json.loads(shown.text)
+        return self._known["outputs"][name]
 
     def recover(self) -> str:
-        """Do what every `make` does first: clear away what a killed run left. Returns what it said."""
+        """Clear away what a killed run left, as every `make` does first; return what it said."""
         done = subprocess.run(
             [sys.executable, CHECKOUT / "toolchain" / "state.py", "recover", self.name],
             cwd=self.project.program,
@@ -272,6 +275,8 @@ class Stack:
 
     def client_environment(self) -> dict[str, str]:
         """What evaluating `etcdctl_env` in a shell sets, exactly as the documentation says."""
+        if "client" in self._known:
+            return dict(self._known["client"])
         line = f'eval "$(pulumi stack output --stack {self.name} --show-secrets etcdctl_env)"'
         shown = subprocess.run(
             ["sh", "-euc", f"{line}\nenv -0"],
@@ -283,7 +288,10 @@ class Stack:
             timeout=SECONDS,
         ).stdout
         found = dict(one.split("=", 1) for one in shown.split("\0") if "=" in one)
-        return {name: value for name, value in found.items() if name.startswith("ETCDCTL_")}
+        self._known["client"] = {
+            name: value for name, value in found.items() if name.startswith("ETCDCTL_")
+        }
+        return dict(self._known["client"])
 
 
 def _secrets_in(value: Any) -> Iterator[str]:
@@ -366,7 +374,7 @@ class Run:
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise Failed(f"pulumi hangs after {seconds} s:\n{self.text}") from None
+            raise CommandError(f"pulumi hangs after {seconds} s:\n{self.text}") from None
         self._reader.join(10)
         return Outcome(status, self.text)
 
