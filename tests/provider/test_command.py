@@ -413,10 +413,11 @@ def test_an_unknown_key_is_refused_and_named() -> None:
     run(test())
 
 
-def test_an_encrypted_key_needs_its_password() -> None:
+@pytest.mark.parametrize("form", ["pkcs8-pem", "openssh"])
+def test_an_encrypted_key_needs_its_password(form: str) -> None:
     async def test() -> None:
         async with plugin_and_host() as (plugin, node):
-            locked = node.key.export_private_key("pkcs8-pem", passphrase="open").decode()
+            locked = node.key.export_private_key(form, passphrase="open").decode()
             for password, expected in (
                 (None, "ssh: this private key is passphrase protected"),
                 ("shut", "x509: decryption password incorrect"),

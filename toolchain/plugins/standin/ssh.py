@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .engine import Log
 from .output import Output, failed
-from .wire import Properties, ProviderError, not_supported
+from .wire import Properties, ProviderError
 
 if TYPE_CHECKING:
     import asyncssh
@@ -507,10 +507,6 @@ def _private_keys(endpoint: Endpoint) -> "list[asyncssh.SSHKey]":
     try:
         return [asyncssh.import_private_key(endpoint.private_key, endpoint.private_key_password)]
     except asyncssh.KeyEncryptionError as error:
-        if "bcrypt" in str(error):
-            raise not_supported(
-                "A private key encrypted in OpenSSH format (without the Python package bcrypt)"
-            ) from error
         raise ProviderError("x509: decryption password incorrect") from error
     except asyncssh.KeyImportError as error:
         if "decrypt" in str(error):
