@@ -150,15 +150,16 @@ choose_endpoint() {
 
 # Log in where a login is served: at this member, else by way of another voter.
 log_in_near() {
-  if [ "$(role)" = learner ]; then
-    choose_endpoint "$(other_voters)"
-  else
-    choose_endpoint "$client_url $(other_voters)"
-  fi
+  list=$(member_lines "$(request "$peer_url/members")")
+  near=$(printf '%s\n' "$list" | voters_among)
+  [ "$(role_among "$list")" = learner ] || near="$client_url $near"
+  choose_endpoint "$near"
 }
 
-role() {
-  case $(member_lines "$(request "$peer_url/members")" | awk -v me="$peer_url" '$3 == me { print $5 }') in
+role() { role_among "$(member_lines "$(request "$peer_url/members")")"; }
+
+role_among() { # this member's role among the member lines $1
+  case $(printf '%s\n' "$1" | awk -v me="$peer_url" '$3 == me { print $5 }') in
     learner) say learner ;;
     *) say voter ;;
   esac

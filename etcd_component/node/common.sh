@@ -172,6 +172,9 @@ restart_if_down() {
   say "$name: was down, and is started with its new files"
 }
 
+# `systemctl enable` makes systemd read all units again, also when there is nothing to do.
+enable_unit() { systemctl is-enabled -q "$unit" 2>/dev/null || systemctl enable -q "$unit"; }
+
 look_at_unit() { # sets $ActiveState, $SubState, $NRestarts and $Job, which is empty without one
   ActiveState='' SubState='' NRestarts=0 Job=''
   eval "$(systemctl show -p ActiveState -p SubState -p NRestarts -p Job "$unit" |
@@ -203,15 +206,16 @@ await_member() {
     [ "$NRestarts" -lt $((failures + 3)) ] || break_off 'it fails and is started again and again'
     waited=$(($(date +%s) - begun))
     [ "$waited" -lt "$1" ] || break_off "it has been waiting for a quorum for $1 s"
-    [ "$waited" -lt 3 ] || [ -n "$told" ] || tell_whom_it_waits_for
+    [ "$waited" -lt 5 ] || [ -n "$told" ] || tell_whom_it_waits_for
     sleep 0.05
   done
 }
 
 tell_whom_it_waits_for() {
   told=yes
-  say "$name: waiting for the others:"
-  describe_peers
+  absent=$(describe_peers | grep -v ': formed$') || return 0
+  say "$name: waiting for the others; these are not there:"
+  say "$absent"
 }
 
 describe_peers() {

@@ -20,7 +20,7 @@ do_rollout() {
   link_version
   restart_member
   settle
-  say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role), in sync"
+  say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role_among "$(cat "$member_table")"), in sync"
 }
 
 tell_changes_by_hand() {
@@ -32,10 +32,10 @@ tell_changes_by_hand() {
 
 # All others must be well, as one cluster, without an alarm. A cluster of one has nobody to ask.
 gate() {
-  doing="looking at the other members before the restart"
   give_up=$(($(date +%s) + 60))
   log_in_near
-  while ! why_not=$(examine_others); do
+  doing="looking at the other members before the restart"
+  until examine_others; do
     # One that has gone down meanwhile has nothing to lose.
     [ "$(unit_state)" = active ] || return 0
     [ "$(date +%s)" -lt "$give_up" ] ||
@@ -44,21 +44,22 @@ gate() {
   done
 }
 
-examine_others() { # prints why not, and fails; prints nothing when all is well
+fault() { why_not=$* && return 1; }
+
+# Sets $why_not when it fails, else $me and $leader to IDs, and $heir to ID and name of the voter
+# with the highest raft index; none in a cluster of one.
+examine_others() {
+  me='' heir='' highest=-1
   list=$(etcd "$endpoint" cluster/member/list '{}') || fault "$endpoint gives no member list: $(said "$list")" || return
   member_lines "$list" >"$member_table"
   examine_alarms || return
   reference=$(status_of "$endpoint") || fault "$endpoint gives no status: $(said "$reference")" || return
-  one_cluster=$(json cluster_id "$reference")
-  one_leader=$(json leader "$reference")
-  case $one_leader in '' | 0) fault "there is no leader" || return ;; esac
+  leader=$(json leader "$reference")
+  case $leader in '' | 0) fault "there is no leader" || return ;; esac
   while read -r id other peer url kind; do
-    [ "$peer" != "$peer_url" ] || continue
-    examine_member || return
+    if [ "$peer" = "$peer_url" ]; then me=$id; else examine_member || return; fi
   done <"$member_table"
 }
-
-fault() { say "$*" && return 1; }
 
 examine_alarms() {
   alarms=$(etcd "$endpoint" maintenance/alarm '{"action":"GET"}') || fault "the alarms cannot be read: $(said "$alarms")" || return
@@ -68,15 +69,18 @@ examine_alarms() {
   esac
 }
 
-examine_member() { # $id, $other, $url, $kind: of a member besides this one
+examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this one
   [ "$url" != - ] || fault "member $id at $peer never started" || return
   theirs=$(status_of "$url") || fault "$other at $url does not answer: $(said "$theirs")" || return
-  [ "$(json cluster_id "$theirs")" = "$one_cluster" ] || fault "$other is in another cluster" || return
-  [ "$(json leader "$theirs")" = "$one_leader" ] || fault "$other follows another leader" || return
+  [ "$(json cluster_id "$theirs")" = "$(json cluster_id "$reference")" ] || fault "$other is in another cluster" || return
+  [ "$(json leader "$theirs")" = "$leader" ] || fault "$other follows another leader" || return
   case $theirs in *'"errors":["'*) fault "$other reports: $(json errors "$theirs")" || return ;; esac
-  [ "$kind" = learner ] || is_ready "$url" || fault "$other is not ready" || return
   lag=$(lag_between "$reference" "$theirs")
-  [ "$lag" -lt 1000 ] || fault "$other is $lag entries behind"
+  [ "$lag" -lt 1000 ] || fault "$other is $lag entries behind" || return
+  [ "$kind" = voter ] || return 0
+  is_ready "$url" || fault "$other is not ready" || return
+  index=$(json raftIndex "$theirs")
+  [ "$index" -le "$highest" ] || { highest=$index && heir="$id $other"; }
 }
 
 lag_between() { # how many applied entries the second status is behind the first
@@ -84,44 +88,35 @@ lag_between() { # how many applied entries the second status is behind the first
     'BEGIN { lag = ahead - behind; print (lag > 0 ? lag : 0) }'
 }
 
-# ---- the leader hands over first, to the voter that is furthest
+# ---- the leader hands over first
 
 hand_over_leadership() {
-  me=$(awk -v me="$peer_url" '$3 == me { print $1 }' "$member_table")
-  [ "$(json leader "$(status_of "$endpoint")")" = "$me" ] || return 0
-  heir=$(choose_heir)
-  [ -n "$heir" ] || return 0
+  [ "$leader" = "$me" ] && [ -n "$heir" ] || return 0
   doing="handing the leadership over"
   answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"${heir%% *}\"}") ||
     die "$name is the leader and could not hand over to ${heir#* }: $(said "$answer")"
   handed_to=${heir#* }
 }
 
-choose_heir() { # ID NAME of the voter with the highest raft index; nothing for a cluster of one
-  while read -r id other peer url kind; do
-    [ "$peer" != "$peer_url" ] && [ "$kind" = voter ] || continue
-    theirs=$(status_of "$url") || continue
-    say "$(json raftIndex "$theirs") $id $other"
-  done <"$member_table" | sort -rn | head -n 1 | cut -d ' ' -f 2-
-}
-
 # ---- the restart
 
 restart_member() {
   doing="restarting etcd"
-  systemctl enable -q "$unit"
-  systemctl reset-failed "$unit" 2>/dev/null || :
+  enable_unit
   systemctl restart --no-block "$unit"
   await_member 90
   seal_seat
 }
 
-# The next member may only go when this one serves again, has caught up, and is seen by the others.
-# All of this is asked without a login, which the restarted member would need anew.
+# The next member may only go when this one takes part again, which it does now, and the others see
+# it. This is asked without a login, which the restarted member would need anew.
 settle() {
   give_up=$(($(date +%s) + 60))
-  doing="waiting until the restarted member is in sync"
-  until why_not=$(examine_self); do
+  doing="waiting until the others see the restarted member"
+  list=$(request "$peer_url/members") || die "$name was restarted, but gives no member list: $(said "$list")"
+  member_lines "$list" >"$member_table"
+  hex=$(printf '%x' "$(awk -v me="$peer_url" '$3 == me { print $1 }' "$member_table")")
+  until others_see_it; do
     [ "$(date +%s)" -lt "$give_up" ] || {
       journal_tail >&2
       die "$name was restarted, but $why_not; the others were left alone"
@@ -130,20 +125,22 @@ settle() {
   done
 }
 
-examine_self() {
-  takes_part || fault "it is not ready" || return
-  member_lines "$(request "$peer_url/members")" >"$member_table"
-  hex=$(printf '%x' "$(awk -v me="$peer_url" '$3 == me { print $1 }' "$member_table")")
+others_see_it() {
   while read -r _ other peer url _; do
     [ "$peer" != "$peer_url" ] && [ "$url" != - ] || continue
-    # One that is down is the gate's business, and not this member's fault.
-    counters=$(request "$url/metrics") || continue
-    sees_peer "$counters" "$hex" || fault "$other has no connection to it" || return
+    case $(streams_from "$url") in
+      # One that is down is the gate's business, and not this member's fault.
+      '' | *[1-9]*) ;;
+      *) fault "$other has no connection to it" || return ;;
+    esac
   done <"$member_table"
 }
 
-sees_peer() { # do the metrics $1 of a member tell of a stream to the peer with ID $2 (hexadecimal)?
-  printf '%s\n' "$1" | awk -v peer="Remote=\"$2\"" '
-    index($0, "etcd_network_active_peers{") == 1 && index($0, peer) { seen = 1; active = $NF }
-    END { exit !(seen && active > 0) }'
+# The count of streams that the member at client URL $1 holds to the peer with ID $hex. Nothing when
+# it does not answer.
+streams_from() {
+  request "$1/metrics" | awk -v peer="Remote=\"$hex\"" '
+    /^etcd_server_has_leader/ { answers = 1 }
+    index($0, "etcd_network_active_peers{") == 1 && index($0, peer) { count = $NF }
+    END { if (answers) print count + 0 }'
 }

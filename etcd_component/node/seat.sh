@@ -201,7 +201,7 @@ go_to_leader() { # sets $endpoint to the leader's client URL
 
 # `systemctl start` would wait for the first of three founders, which cannot be ready alone.
 start_member() { # $1: how many seconds it may take
-  systemctl enable -q "$unit"
+  enable_unit
   look_at_unit
   case $ActiveState-$SubState in
     active-* | activating-start*) ;;

@@ -65,15 +65,24 @@ def clean(lab: Lab, number: int) -> None:
     lab.exec(number, "sh", "-c", _CLEAN)
 
 
-@pytest.fixture
-def nodes(lab: Lab) -> Lab:
-    """All nodes up, connected, and without anything of etcd but its programs."""
+_standing: list[Members] = []
+"""The three members that the last test left; empty when it left something else."""
+
+
+def _connect_all(lab: Lab) -> None:
     found = lab.nodes()
     if not all(one.running for one in found):
         lab.up(NODES)
     for one in found:
         if one.cut_from:
             lab.heal(one.number)
+
+
+@pytest.fixture
+def nodes(lab: Lab) -> Lab:
+    """All nodes up, connected, and without anything of etcd but its programs."""
+    _standing.clear()
+    _connect_all(lab)
     in_parallel(lambda number: clean(lab, number), [one.number for one in lab.nodes()])
     return lab
 
@@ -86,3 +95,17 @@ def cluster(nodes: Lab) -> Cluster:
         return Members(nodes, size, **wanted)
 
     return make
+
+
+@pytest.fixture
+def three(lab: Lab, request: pytest.FixtureRequest) -> Members:
+    """Three voters that are well, with authentication on: those of the last test, if they still are."""
+    if _standing:
+        _connect_all(lab)
+        members = _standing[0]
+        in_parallel(members.send_program, members.everyone)
+        if members.is_well():
+            return members
+    members = Members(request.getfixturevalue("nodes"), 3).found(access=True)
+    _standing.append(members)
+    return members

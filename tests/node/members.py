@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from cryptography import x509
 
 from etcd_component import render
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
@@ -52,10 +55,19 @@ def eventually(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
-def program(patience: dict[str, str] | None = None) -> str:
-    """The node program; `patience` replaces parts of its text, so that a test need not wait."""
+HURRY = {
+    "date +%s) + 60)": "date +%s) + 4)",
+    "date +%s) + 15)": "date +%s) + 2)",
+    "start_member 90": "start_member 12",
+    "await_member 90": "await_member 12",
+}
+"""How long the node program waits for others, shortened for tests in which nobody comes."""
+
+
+def program(changes: dict[str, str] | None = None) -> str:
+    """The node program; `changes` replaces parts of its text."""
     text = render.node_program()
-    for old, new in (patience or {}).items():
+    for old, new in (changes or {}).items():
         assert old in text, f"the node program has no `{old}` any more"
         text = text.replace(old, new)
     return text
@@ -80,6 +92,8 @@ class Members:
     data_dir: str = "/data/etcd"
     addresses: Callable[[int], str] | None = None
     first_node: int = _FIRST_NODE
+    changes: dict[str, str] = field(default_factory=dict)
+    """Of the node program's text."""
 
     # ---- what is declared
 
@@ -159,7 +173,7 @@ class Members:
         self.shell(
             seq,
             f"rm -f {render.NODE_PROGRAM} && cat >{render.NODE_PROGRAM} && chmod 755 {render.NODE_PROGRAM}",
-            stdin=text or program(),
+            stdin=text or program(self.changes),
         )
 
     def prepare(self, seq: int) -> None:
@@ -247,11 +261,22 @@ class Members:
         chosen = ["--version", self.version, *options]
         return self.run(seq, "rollout", *chosen, stdin=credentials(), check=check)
 
+    def begin_rollout(self, seq: int) -> subprocess.Popen[str]:
+        return self.begin(seq, "rollout", "--version", self.version, stdin=credentials())
+
     def leave(self, seq: int, *, check: bool = True) -> Done:
         return self.run(seq, "leave", stdin=credentials(), check=check)
 
     def erase(self, seq: int, *options: str) -> Done:
         return self.run(seq, "erase", *options)
+
+    def kill_program(self, seq: int, subcommand: str) -> None:
+        """Kill a running etcd-node, as a power cut or an impatient person does."""
+        self.shell(seq, f"pkill -9 -f '[e]tcd-node {subcommand}'", check=False)
+
+    def hurry(self, seq: int) -> None:
+        """Have the node program give up soon."""
+        self.send_program(seq, program(HURRY))
 
     # ---- what etcd and systemd say
 
@@ -271,6 +296,10 @@ class Members:
 
     def stop(self, seq: int) -> None:
         self.shell(seq, f"systemctl stop {self.unit}")
+
+    def starts(self, seq: int) -> bool:
+        """Whether etcd is on its way, be it ready or not."""
+        return self.pid(seq) != 0
 
     def wipe(self, seq: int) -> None:
         """Stop etcd and lose its data."""
@@ -341,6 +370,29 @@ class Members:
         answer = self.call(by, "cluster/member/list", token=self.token(by))
         (name,) = (one["name"] for one in answer["members"] if one["ID"] == leader)
         return int(name.rpartition("-")[2])
+
+    def serial(self, seq: int, *, peer: bool = False) -> int:
+        """Serial number of the certificate that a port serves."""
+        port = self.peer_port if peer else self.client_port
+        with (
+            socket.create_connection((self.lab_address(seq), port), 10) as plain,
+            self.tls.wrap_socket(plain, server_hostname=self.instance(seq).name) as encrypted,
+        ):
+            found = encrypted.getpeercert(binary_form=True)
+        assert found is not None
+        return x509.load_der_x509_certificate(found).serial_number
+
+    def is_well(self) -> bool:
+        """Whether all declared instances are voters that take part, without an alarm."""
+        try:
+            return (
+                set(self.roles()) == {self.instance(seq).name for seq in self.everyone}
+                and all(self.status(seq).get("leader") for seq in self.everyone)
+                and "alarms" not in self.call(1, "maintenance/alarm", {"action": "GET"}, self.token(1))
+                and len(self.cluster_ids()) == 1
+            )
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return False
 
     def make_leader(self, seq: int) -> None:
         """Have this instance lead."""
