@@ -1,0 +1,44 @@
+"""The README is read as a person reads it."""
+
+from tests.live.readme import Step, broken_promises, script, steps
+
+TEXT = """\
+<!-- file stacks/x.yaml -->
+```yaml
+a: 'b'
+```
+
+```console
+$ not run
+```
+
+<!-- run -->
+```console
+$ first
+...
+it took 0.5s
+$ second
+```
+"""
+
+
+def test_only_marked_blocks_are_done_in_their_order() -> None:
+    assert steps(TEXT) == [
+        Step("""printf %s 'a: '"'"'b'"'"'\n' > stacks/x.yaml"""),
+        Step("first", ("it took 0.5s",)),
+        Step("second"),
+    ]
+
+
+def test_the_shell_ends_at_the_first_failure_and_says_at_which() -> None:
+    assert script([Step("true"), Step("false")]).splitlines()[-1] == "false || exit 2"
+
+
+def test_a_promised_line_is_found_whatever_time_it_took() -> None:
+    todo = [Step("first", ("it took 0.5s",))]
+    assert broken_promises(todo, "@@@ 0\nmore\n  it took  12s\n") == []
+
+
+def test_a_promised_line_that_is_not_seen_is_told_with_its_command() -> None:
+    todo = [Step("first", ("done",)), Step("second")]
+    assert broken_promises(todo, "@@@ 0\nfailed\n@@@ 1\ndone\n") == ["$ first\ndone"]
