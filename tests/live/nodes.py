@@ -30,6 +30,8 @@ rm -rf /run/etcd* /run/lock/etcd-node.* /var/tmp/etcd*
 ! getent group etcd >/dev/null || groupdel etcd
 """
 
+_CLEAN_SINCE = "date +%s.%N >/swept"
+
 _TRACES = """
 ls -d /data/* /etc/etcd /opt/etcd /run/etcd* /run/lock/etcd* /usr/local/sbin/etcd* \
   /usr/local/bin/etcd* /etc/systemd/system/etcd* /etc/systemd/system/*/etcd* \
@@ -61,7 +63,8 @@ def sweep(lab: Lab) -> None:
         if not clean.get(node.number, False):
             lab.kill(node.number)
             lab.wipe(node.number)
-    lab.up(len(lab.nodes()))
+    for node in lab.up(len(lab.nodes())):
+        lab.exec(node.number, "sh", "-c", _CLEAN_SINCE)
 
 
 def traces(lab: Lab, number: int) -> list[str]:
@@ -95,3 +98,9 @@ def process(lab: Lab, number: int, unit: str = "etcd") -> Process:
 def processes(lab: Lab, count: int, unit: str = "etcd") -> list[Process]:
     """The main processes on the first nodes."""
     return [process(lab, FIRST + position, unit) for position in range(count)]
+
+
+def journal(lab: Lab, number: int, unit: str = "etcd") -> str:
+    """What a unit said since the node was clean."""
+    since = f"journalctl -q -u {unit} -o cat --no-pager --since @$(cat /swept)"
+    return shell(lab, number, since)

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,11 +276,17 @@ class Stack:
 
     def client_environment(self) -> dict[str, str]:
         """What evaluating `etcdctl_env` in a shell sets, exactly as the documentation says."""
-        if "client" in self._known:
-            return dict(self._known["client"])
-        line = f'eval "$(pulumi stack output --stack {self.name} --show-secrets etcdctl_env)"'
+        if "client" not in self._known:
+            self._known["client"] = self.evaluated(
+                f'eval "$(pulumi stack output --stack {self.name} --show-secrets etcdctl_env)"'
+            )
+        return dict(self._known["client"])
+
+    def evaluated(self, lines: str) -> dict[str, str]:
+        """What lines of shell set for etcdctl."""
         shown = subprocess.run(
-            ["sh", "-euc", f"{line}\nenv -0"],
+            ["sh", "-eu"],
+            input=f"{lines}\nenv -0\n",
             cwd=self.project.program,
             env=self.project.environment | self.environment,
             capture_output=True,
@@ -288,10 +295,7 @@ class Stack:
             timeout=SECONDS,
         ).stdout
         found = dict(one.split("=", 1) for one in shown.split("\0") if "=" in one)
-        self._known["client"] = {
-            name: value for name, value in found.items() if name.startswith("ETCDCTL_")
-        }
-        return dict(self._known["client"])
+        return {name: value for name, value in found.items() if name.startswith("ETCDCTL_")}
 
 
 def _secrets_in(value: Any) -> Iterator[str]:
@@ -394,6 +398,14 @@ class Run:
                     os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join(10)
+
+    def until_gone(self, seconds: float) -> None:
+        """Wait until none of its processes is left."""
+        give_up = time.monotonic() + seconds
+        while family := self.family():
+            commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family]
+            assert time.monotonic() < give_up, f"these processes stay: {commands}"
+            time.sleep(0.1)
 
     def kill_engine(self) -> None:
         """Kill the engine alone, as the kernel does when memory is short."""
