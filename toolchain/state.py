@@ -123,6 +123,21 @@ def remove_dead_locks(backend: Path, stack: str) -> None:
         )
 
 
+def remove_half_written_files(backend: Path, stack: str) -> None:
+    """Remove what a run that was killed while it saved left beside the checkpoint.
+
+    The checkpoint itself is renamed into place and so always whole. Its attributes are not, and
+    Pulumi cannot read a checkpoint whose attributes are empty, though it can without any.
+    """
+    directory = backend / "stacks" / PROJECT
+    for path in directory.glob(f"{stack}.json*.attrs"):
+        if path.stat().st_size == 0:
+            path.unlink()
+            say(f"A run on the stack {stack} was killed while it saved; the state is whole.")
+    for path in directory.glob(f"{stack}.json*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def forget_interrupted_operations(stack: str) -> None:
     """Drop the operations a killed run had begun: each of this project's may be run again."""
     # The full name is understood outside the project's directory too.
@@ -164,6 +179,7 @@ def recover(stack: str) -> None:
     if backend is None:
         return
     remove_dead_locks(backend, stack)
+    remove_half_written_files(backend, stack)
     path = backend / "stacks" / PROJECT / f"{stack}.json"
     if path.exists() and checkpoint(path).get("pending_operations"):
         forget_interrupted_operations(stack)

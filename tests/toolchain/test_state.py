@@ -112,6 +112,19 @@ def test_a_run_that_was_killed_is_continued(project: Project) -> None:
     assert project.pulumi("stack", "output", "--stack", "three", "answer").stdout == "42\n"
 
 
+def test_a_run_that_was_killed_while_it_saved_is_continued(project: Project) -> None:
+    project.pulumi("up", "--stack", "three", "--yes", "--skip-preview")
+    stacks = project.backend.directory / ".pulumi" / "stacks" / "etcd"
+    attributes = stacks / "three.json.attrs"
+    attributes.write_bytes(b"")
+    (stacks / "three.json123.tmp").write_bytes(b"{")
+    done = project.backend.look_after("recover", "three")
+    assert done.returncode == 0, done.stderr
+    assert "killed while it saved" in done.stderr
+    assert not list(stacks.glob("*.tmp"))
+    assert project.pulumi("stack", "output", "--stack", "three", "answer").stdout == "42\n"
+
+
 def test_operations_that_were_cut_off_are_forgotten_and_named(project: Project) -> None:
     project.pulumi("up", "--stack", "three", "--yes", "--skip-preview")
     project.cut_off("urn:pulumi:three::etcd::etcd:index:Cluster::etcd-1-seat")
