@@ -87,7 +87,8 @@ def test_a_wiped_member_never_founds_a_second_cluster(
     assert refused.status != 0
     ids = set(re.findall(r'"cluster-id": ?"([0-9a-f]+)"', journal(nodes, FIRST)))
     assert ids == {f"{cluster_id:x}"}
-    assert not shell(nodes, FIRST, "ls /data/etcd/member 2>/dev/null || :")
+    assert not shell(nodes, FIRST, "ls /data/etcd/member/wal 2>/dev/null || :")
+    assert "holds no member any more" in refused.text
 
 
 def test_a_data_directory_that_is_not_ours_stops_everything_on_that_node(
@@ -115,7 +116,7 @@ def test_all_that_is_wrong_with_a_node_is_told_at_once_and_nothing_is_changed_th
     shell(
         nodes,
         FIRST,
-        "systemd-run -q --unit squatter perl -MIO::Socket::INET -e 'IO::Socket::INET->new("
+        "systemd-run -q --unit squatter perl -MIO::Socket::INET -e 'my @s = IO::Socket::INET->new("
         f'LocalAddr => "{address}:2380", Listen => 1, ReuseAddr => 1) or die; sleep\''
         " && mkdir -p /data/etcd && touch /data/etcd/file",
     )
