@@ -1,6 +1,7 @@
 """EtcdCluster: genesis, instances in order, access, and what clients need."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -38,7 +39,9 @@ class EtcdCluster(pulumi.ComponentResource):
         pki = Pki(model, child)
         self.root_password = access.root_password(model, kept)
         login = access.credentials(self.root_password)
-        instances = [Instance(one, Belonging(model, pki, login), child) for one in model.instances]
+        owner = remember(f"{model.name}-owner", triggers=[secrets.token_hex(8)], opts=kept)
+        belonging = Belonging(model, pki, owner.triggers.apply(_first), login)
+        instances = [Instance(one, belonging, child) for one in model.instances]
         genesis = remember(
             f"{model.name}-genesis",
             triggers=[
@@ -104,6 +107,10 @@ class EtcdCluster(pulumi.ComponentResource):
                 self.ca_cert, self.client.certificate, self.client.key, self.root_password
             ).apply(lambda found: _etcdctl_env(self.client_urls, *found))
         )
+
+
+def _first(kept: Sequence[str] | None) -> str:
+    return (kept or [""])[0]
 
 
 class Safeguard(pulumi.ComponentResource):

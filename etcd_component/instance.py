@@ -20,6 +20,8 @@ class Belonging:
 
     cluster: Cluster
     pki: Pki
+    owner: pulumi.Output[str]
+    """A name for the stack that made the cluster: another one must not touch its machines."""
     login: pulumi.Output[str]
     """Root's credentials, see `access.credentials`."""
 
@@ -61,15 +63,22 @@ class Instance(pulumi.ComponentResource):
         ]
         # The clock is looked at once, when the node is new: `create` stays as it first was.
         now = ("--clock", str(int(time.time())))
+
+        def contact(own: Sequence[str], *more: Sequence[str]) -> str:
+            return self._machine.first_contact([*self._options, own], [*options, own, *more])
+
         removal = [
             *(["--remove-data"] if settings.rm_data else []),
             *(["--remove-software"] if settings.rm_pkg else []),
         ]
+        mark = self._belonging.owner.apply(lambda owner: ("--owner", owner))
         return self._machine.run(
             f"{self._model.name}-node",
-            create=self._machine.first_contact([*options, now]),
-            update=self._machine.first_contact(options),
-            delete=self._machine.etcd_node("erase", *self._options, *removal),
+            create=mark.apply(lambda own: contact(own, now)),
+            update=mark.apply(contact),
+            delete=mark.apply(
+                lambda own: self._machine.etcd_node("erase", *self._options, own, *removal)
+            ),
             stdin=render.node_program(),
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=["create"], hide_diffs=["stdin"]

@@ -40,15 +40,19 @@ class Machine:
             ]
         )
 
-    def first_contact(self, options: Sequence[str | Sequence[str]]) -> str:
-        """Run preflight from the program on standard input, and only then leave it there."""
+    def first_contact(self, own: Sequence[Sequence[str]], options: Sequence[Sequence[str]]) -> str:
+        """Run preflight from the program on standard input, and only then leave it there.
+
+        `own` are the options with which the machine is marked as this stack's.
+        """
         check = self.etcd_node("preflight", *options).replace(NODE_PROGRAM, 'sh "$program"', 1)
         return "\n".join(
             [
                 "program=$(mktemp) && trap 'rm -f \"$program\"' EXIT",
                 'cat >"$program" &&',
                 f"{check} &&",
-                f'{self._sudo}install -D -m 755 "$program" {NODE_PROGRAM}',
+                f'{self._sudo}install -D -m 755 "$program" {NODE_PROGRAM} &&',
+                self.etcd_node("own", *own),
             ]
         )
 
@@ -63,7 +67,7 @@ class Machine:
         opts: pulumi.ResourceOptions,
         create: pulumi.Input[str],
         update: pulumi.Input[str] | None = None,
-        delete: str | None = None,
+        delete: pulumi.Input[str] | None = None,
         stdin: pulumi.Input[str] | None = None,
     ) -> remote.Command:
         """A Command on this node. Without `update`, `create` runs again on any change."""

@@ -110,15 +110,21 @@ install_deb() {
   [ -e /etc/systemd/system/etcd.service ] || systemctl disable --now -q etcd.service 2>/dev/null || :
 }
 
+# Where the machine itself has a program. Our own wrapper of etcdctl stands on the same path, and is
+# not what is looked for.
+program_of_machine() {
+  for dir in /usr/bin /usr/sbin /bin /sbin /opt/bin /usr/local/bin /usr/local/sbin; do
+    if [ -x "$dir/$1" ] && ! grep -qs 'Written by etcd-node' "$dir/$1"; then
+      say "$dir/$1"
+      return
+    fi
+  done
+}
+
 adopt_programs() { # link the programs that the machine has into our place for versions
-  PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-  found=''
   mkdir -p "$versions/$1/bin"
   for program in etcd etcdctl etcdutl; do
-    # Our own wrapper of etcdctl stands on the same PATH and is not what is looked for.
-    file=$(for dir in /usr/bin /bin /usr/sbin /opt/bin /usr/local/bin /usr/local/sbin; do
-      [ -x "$dir/$program" ] && ! grep -qs 'Written by etcd-node' "$dir/$program" && say "$dir/$program"
-    done | head -n 1)
+    file=$(program_of_machine "$program")
     [ -z "$file" ] || ln -sfn "$file" "$versions/$1/bin/$program"
   done
   found=$(reported_version "$versions/$1/bin/etcd")

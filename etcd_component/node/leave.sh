@@ -82,6 +82,10 @@ give_leadership_away() {
 }
 
 do_erase() {
+  if owned_by_another; then
+    say "$cluster on this machine belongs to another stack; nothing was removed"
+    return
+  fi
   name='' data=''
   [ ! -s "$etc/etcd.yaml" ] || load_instance
   doing="stopping etcd"

@@ -14,6 +14,7 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
 
   status      what this member is, what runs, and what its peers say
   preflight   is this machine fit to be a member? changes nothing
+  own         mark this machine's instance as one stack's
   binary      put a version of etcd on the machine; the running one stays
   tls         put the CA bundle, the certificate and the key in place (stdin)
   config      write etcd's configuration and its unit (stdin)
@@ -32,7 +33,7 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | stamp | preflight | binary | tls | config | seat | rollout | access | leave | erase) ;;
+    status | stamp | preflight | own | binary | tls | config | seat | rollout | access | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"

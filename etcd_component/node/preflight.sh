@@ -8,6 +8,7 @@ find_fault() { # what is wrong, and the cure
 
 do_preflight() {
   check_programs
+  check_owner
   check_address
   check_port "$client_port" client
   check_port "$peer_port" peer
@@ -35,7 +36,7 @@ check_programs() {
   esac
   if [ "$method" = preinstalled ]; then
     for program in etcd etcdctl; do
-      command -v "$program" >/dev/null 2>&1 ||
+      [ -n "$(program_of_machine "$program")" ] ||
         find_fault "etcd_install is preinstalled, but \`$program\` is not on root's PATH" "install it in /usr/local/bin, or choose another etcd_install"
     done
   fi
@@ -81,6 +82,21 @@ check_port() {
   [ -z "$holder" ] && is_ours && return 0
   find_fault "the $2 port $1 is held by ${holder:-"the unit $unit, which is not this instance"}" \
     "stop it, or choose another port in the inventory"
+}
+
+# Another stack's instance of the same name looks like ours in everything else; and what a run of a
+# stack has begun, its `destroy` would erase.
+check_owner() {
+  owned_by_another && find_fault "$name was put here by another stack (or its state was lost)" \
+    "use that stack and its state; to end that cluster for good, run \`etcd-node erase --cluster $cluster --remove-data\` here"
+  return 0
+}
+
+# Mark the machine's instance as this stack's. Nothing else is put on the machine before.
+do_own() {
+  [ -n "$owner" ] || die "\`own\` needs --owner"
+  mkdir -p "$etc"
+  say "$owner" | put "$etc/owner" 644 root:root
 }
 
 # The data directory and the unit are ours when our own configuration names them.

@@ -37,6 +37,13 @@ def test_names_come_from_instances_and_never_from_positions() -> None:
     assert of_etcd_3 == {key for key in part.resources if key[1].startswith("etcd-3")}
 
 
+@pytest.fixture
+def same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine does with ignored changes: the first random value stays."""
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+
+
+@pytest.mark.usefixtures("same_tokens")
 def test_members_that_stay_do_not_change_when_others_come() -> None:
     before, after = record(cluster(3)), record(cluster(5))
     for key, one in before.resources.items():
@@ -103,6 +110,7 @@ def test_only_the_create_of_a_seat_may_found_a_cluster(three: Recording) -> None
     assert seat.ignore_changes == ("create",)
 
 
+@pytest.mark.usefixtures("same_tokens")
 def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() -> None:
     model = cluster(3)
     asked = dataclasses.replace(model.instances[1], reseat=1)
@@ -179,6 +187,20 @@ def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: b
     # A certificate must stay renewable, which is a replacement.
     leaf = found.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-1"]
     assert not leaf.protect
+
+
+def test_machines_are_marked_so_that_another_stack_leaves_them_alone(three: Recording) -> None:
+    owner = three.command("etcd-owner")
+    assert owner.ignore_changes == ("*",)
+    assert "create" not in owner.inputs
+    (mark,) = owner.inputs["triggers"]
+    node = three.command("etcd-1-node")
+    check, own = node.inputs["create"].split("/etcd-node own")
+    assert f"--owner {mark}" in check
+    assert f"--owner {mark}" in own
+    assert f"--owner {mark}" in node.inputs["update"]
+    assert f"--owner {mark}" in node.inputs["delete"]
+    assert record(cluster(3)).command("etcd-owner").inputs["triggers"] != [mark]
 
 
 def test_a_refused_destroy_touches_nothing_and_names_the_safeguard() -> None:
