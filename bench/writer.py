@@ -15,7 +15,7 @@ from bench.writes import longest_gap, lost
 
 THREADS = 6
 PREFIX = "/bench/"
-_PAUSE = 0.01
+_PAUSE = 0.03
 """Seconds between two writes of a thread: the writer must not be what loads the machine."""
 _PAGE = 2000
 
