@@ -47,9 +47,10 @@ gate() {
 fault() { why_not=$* && return 1; }
 
 # Sets $why_not when it fails, else $me and $leader to IDs, and $heir to ID and name of the voter
-# with the highest raft index; none in a cluster of one.
+# with the lowest number; none in a cluster of one. Members are rolled out by their numbers, so that
+# one has been restarted already and need not hand over again.
 examine_others() {
-  me='' heir='' highest=-1
+  me='' heir='' lowest=''
   list=$(etcd "$endpoint" cluster/member/list '{}') || fault "$endpoint gives no member list: $(said "$list")" || return
   member_lines "$list" >"$member_table"
   examine_alarms || return
@@ -79,8 +80,9 @@ examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this o
   [ "$lag" -lt 1000 ] || fault "$other is $lag entries behind" || return
   [ "$kind" = voter ] || return 0
   is_ready "$url" || fault "$other is not ready" || return
-  index=$(json raftIndex "$theirs")
-  [ "$index" -le "$highest" ] || { highest=$index && heir="$id $other"; }
+  number=${other##*-}
+  case $number in '' | *[!0-9]*) number=999999999 ;; esac
+  [ -n "$lowest" ] && [ "$number" -gt "$lowest" ] || { lowest=$number && heir="$id $other"; }
 }
 
 lag_between() { # how many applied entries the second status is behind the first
