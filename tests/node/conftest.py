@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ rm -rf /etc/systemd/system/etcd* /etc/systemd/system/multi-user.target.wants/etc
   /opt/etcd/versions/package /run/etcd-node /usr/local/bin/etcd* /usr/local/sbin/etcd-node \
   /var/tmp/etcd-*
 find /opt/etcd/versions -maxdepth 1 -type l -delete 2>/dev/null
-systemctl daemon-reload; systemctl reset-failed 'etcd*' 2>/dev/null
+systemctl daemon-reload; systemctl reset-failed 'etcd*' 'foreign*' 2>/dev/null
 ip -6 addr flush dev eth0 scope global 2>/dev/null
 sed -i '/etcd-node test/d' /etc/hosts
 journalctl --rotate -q 2>/dev/null; journalctl --vacuum-time=1s -q 2>/dev/null
@@ -99,7 +98,7 @@ def cluster(nodes: Lab) -> Cluster:
 
 @pytest.fixture
 def three(lab: Lab, request: pytest.FixtureRequest) -> Members:
-    """Three voters that are well, with authentication on: those of the last test, if they still are."""
+    """Three voters that are well, with authentication on; the last test's, if they still are."""
     if _standing:
         _connect_all(lab)
         members = _standing[0]

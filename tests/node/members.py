@@ -133,9 +133,7 @@ class Members:
         return self.first_node + seq - 1
 
     def urls(self, seqs: Iterable[int]) -> str:
-        return ",".join(
-            f"{self.instance(seq).name}={self.instance(seq).peer_url}" for seq in seqs
-        )
+        return ",".join(f"{self.instance(seq).name}={self.instance(seq).peer_url}" for seq in seqs)
 
     # ---- on the node
 
@@ -172,7 +170,7 @@ class Members:
     def send_program(self, seq: int, text: str | None = None) -> None:
         self.shell(
             seq,
-            f"rm -f {render.NODE_PROGRAM} && cat >{render.NODE_PROGRAM} && chmod 755 {render.NODE_PROGRAM}",
+            f"set -e; place={render.NODE_PROGRAM}; rm -f $place; cat >$place; chmod 755 $place",
             stdin=text or program(self.changes),
         )
 
@@ -241,9 +239,7 @@ class Members:
         return self.run(seq, "seat", *chosen, stdin=credentials(password), check=check)
 
     def begin_seat(self, seq: int, founders: Iterable[int] = ()) -> subprocess.Popen[str]:
-        return self.begin(
-            seq, "seat", *self.seat_options(seq, founders), stdin=credentials()
-        )
+        return self.begin(seq, "seat", *self.seat_options(seq, founders), stdin=credentials())
 
     def found(self, founders: Sequence[int] | None = None, *, access: bool = False) -> Members:
         """Prepare all declared instances and found the cluster with all of the founders at once."""
@@ -388,7 +384,8 @@ class Members:
             return (
                 set(self.roles()) == {self.instance(seq).name for seq in self.everyone}
                 and all(self.status(seq).get("leader") for seq in self.everyone)
-                and "alarms" not in self.call(1, "maintenance/alarm", {"action": "GET"}, self.token(1))
+                and "alarms"
+                not in self.call(1, "maintenance/alarm", {"action": "GET"}, self.token(1))
                 and len(self.cluster_ids()) == 1
             )
         except (OSError, http.client.HTTPException, ValueError, KeyError):

@@ -54,7 +54,8 @@ def test_a_changed_setting_restarts_each_member_once_and_loses_no_write(three: M
         after = three.pids()
         for seq in three.everyone:
             assert "no restart" in three.rollout(seq).stdout
-    print(f"longest gap {writer.longest_gap:.3f} s, {len(writer.acknowledged)} writes, {writer.failed}")
+    print(f"longest gap {writer.longest_gap:.3f} s of {len(writer.acknowledged)} writes")
+    print(f"failed: {writer.failed}")
 
     assert not set(before) & set(after)
     assert three.pids() == after

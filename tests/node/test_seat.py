@@ -144,8 +144,10 @@ def test_a_wiped_member_does_not_start_by_itself(cluster: Cluster) -> None:
         )
         assert three.shell(3, "ls -A /data/etcd/member/wal 2>/dev/null", check=False) == ""
         assert "does not start without its data" in three.shell(3, "journalctl -u etcd")
-        three.shell(3, "systemctl stop etcd; journalctl --rotate -q; journalctl --vacuum-time=1s -q")
-    in_parallel(lambda seq: three.seat(seq), [1, 2])
+        three.shell(
+            3, "systemctl stop etcd; journalctl --rotate -q; journalctl --vacuum-time=1s -q"
+        )
+    in_parallel(three.seat, [1, 2])
     assert three.roles() == VOTERS
 
 

@@ -77,7 +77,7 @@ class Writer:
                 last = now
                 time.sleep(0.002)
             else:
-                self.failed.append(answer.get("error", "?"))
+                self.failed.append(str(answer.get("error") or answer.get("message")))
                 self._go_on()
 
     def _go_on(self) -> None:

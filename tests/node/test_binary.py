@@ -1,0 +1,226 @@
+"""etcd's programs come from where they should, checked, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.node.conftest import Cluster
+from tests.node.members import VERSION, Members
+
+PLACE = f"/opt/etcd/versions/{VERSION}"
+
+
+@pytest.fixture
+def one(cluster: Cluster) -> Members:
+    """A machine with the node program and without etcd."""
+    members = cluster(1)
+    members.shell(1, "rm -rf /opt/etcd")
+    members.send_program(1)
+    return members
+
+
+def installed(members: Members) -> list[str]:
+    return members.shell(1, "ls -A /opt/etcd/versions", check=False).split()
+
+
+def fetch(members: Members) -> str:
+    """The release as a file on the node: path."""
+    url = members.lab.archive_url.replace("{version}", VERSION).replace("{arch}", "amd64")
+    members.shell(1, f"curl -fsS -o /var/tmp/etcd-test.tar.gz {url}")
+    return "/var/tmp/etcd-test.tar.gz"
+
+
+def test_an_archive_is_installed_beside_other_versions(one: Members) -> None:
+    assert f"etcd {VERSION} is installed in {PLACE}" in one.put_binary(1).stdout
+    assert one.shell(1, f"ls {PLACE}/bin").split() == ["etcd", "etcdctl", "etcdutl"]
+    assert one.shell(1, f"stat -c '%U %a' {PLACE} {PLACE}/bin/etcd").split("\n") == ["root 755"] * 2
+    one.version = "3.7.3"
+    one.put_binary(1)
+    assert installed(one) == [VERSION, "3.7.3"]
+
+
+def test_what_is_installed_is_not_fetched_again(one: Members) -> None:
+    one.put_binary(1)
+    again = one.put_binary(
+        1, "--url", "http://10.10.13.1:1/nothing", "--sha256-amd64", one.sha256()
+    )
+    assert "is here already" in again.stdout
+
+
+def test_an_archive_with_another_checksum_installs_nothing(one: Members) -> None:
+    wrong = "0" * 64
+    refused = one.put_binary(1, "--url", one.lab.archive_url, "--sha256-amd64", wrong, check=False)
+    assert refused.returncode == 1
+    assert f"SHA-256 is {one.sha256()}, but {wrong} is expected; nothing was" in refused.stderr
+    assert installed(one) == []
+
+
+def test_an_archive_without_a_checksum_is_not_even_fetched(one: Members) -> None:
+    refused = one.put_binary(1, "--url", "http://10.10.13.1:1/nothing", check=False)
+    assert refused.returncode == 1
+    assert "no checksum of etcd 3.6.16 for amd64 is known" in refused.stderr
+
+
+def test_a_broken_archive_installs_nothing(one: Members) -> None:
+    path = fetch(one)
+    one.shell(1, f"truncate -s 1000000 {path}")
+    checksum = one.shell(1, f"sha256sum {path}").split()[0]
+    refused = one.put_binary(1, "--url", f"file://{path}", "--sha256-amd64", checksum, check=False)
+    assert refused.returncode == 1
+    assert "the archive cannot be unpacked; nothing was installed" in refused.stderr
+    assert installed(one) == []
+
+
+def test_an_archive_of_another_version_installs_nothing(one: Members) -> None:
+    path = f"file://{fetch(one)}"
+    one.version = "3.6.17"
+    refused = one.put_binary(1, "--url", path, "--sha256-amd64", one.sha256(VERSION), check=False)
+    assert refused.returncode == 1
+    assert "the archive holds etcd 3.6.16, not 3.6.17; nothing was installed" in refused.stderr
+    assert installed(one) == []
+
+
+def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
+    one.send_program(1, one_try())
+    refused = one.put_binary(
+        1,
+        "--url",
+        "http://me:hidden@10.10.13.1:1/{arch}",
+        "--sha256-amd64",
+        one.sha256(),
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "could not fetch http://10.10.13.1:1/amd64; nothing was installed" in refused.stderr
+    assert "hidden" not in refused.stderr
+    assert installed(one) == []
+
+
+def one_try() -> str:
+    from tests.node.members import program
+
+    return program({"--retry 3": "--retry 0"})
+
+
+def test_an_uploaded_archive_is_installed(one: Members) -> None:
+    options = ["--method", "upload", "--sha256-amd64", one.sha256(), "--archive"]
+    missing = one.put_binary(1, *options, "/var/tmp/etcd-test.tar.gz", check=False)
+    assert missing.returncode == 1
+    assert "the uploaded archive /var/tmp/etcd-test.tar.gz is not on this machine" in missing.stderr
+
+    assert "is installed" in one.put_binary(1, *options, fetch(one)).stdout
+
+
+def test_programs_that_the_machine_has_are_adopted(one: Members) -> None:
+    missing = one.put_binary(1, "--method", "preinstalled", check=False)
+    assert missing.returncode == 1
+    assert "this machine has no etcd, but etcd_version is 3.6.16" in missing.stderr
+
+    one.put_binary(1)
+    one.shell(1, f"cp {PLACE}/bin/* /usr/local/bin && rm -rf /opt/etcd")
+    assert "machine's own" in one.put_binary(1, "--method", "preinstalled").stdout
+    assert one.shell(1, f"readlink {PLACE}/bin/etcd") == "/usr/local/bin/etcd"
+
+    one.version = "3.7.3"
+    other = one.put_binary(1, "--method", "preinstalled", check=False)
+    assert (
+        "this machine has etcd 3.6.16, but etcd_version is 3.7.3; set etcd_version to 3.6.16"
+        in other.stderr
+    )
+
+
+# ---- the distribution's package
+
+_REPOSITORY = r"""set -eu
+rm -rf /srv/repository && mkdir -p /srv/repository && cd /srv/repository
+for package in etcd-server etcd-client; do
+  mkdir -p $package/DEBIAN
+  cat >$package/DEBIAN/control <<END
+Package: $package
+Version: $1
+Architecture: amd64
+Maintainer: tests <tests@example.org>
+Description: etcd
+END
+done
+mkdir -p etcd-server/usr/bin etcd-server/lib/systemd/system etcd-client/usr/bin
+cp /opt/etcd/versions/3.6.16/bin/etcd etcd-server/usr/bin
+cp /opt/etcd/versions/3.6.16/bin/etcdctl /opt/etcd/versions/3.6.16/bin/etcdutl etcd-client/usr/bin
+cat >etcd-server/lib/systemd/system/etcd.service <<'END'
+[Service]
+Type=notify
+ExecStart=/usr/bin/etcd --data-dir /var/lib/etcd/default
+[Install]
+WantedBy=multi-user.target
+END
+cat >etcd-server/DEBIAN/postinst <<'END'
+#!/bin/sh
+set -e
+deb-systemd-helper enable etcd.service
+systemctl daemon-reload
+deb-systemd-invoke start etcd.service
+END
+chmod 755 etcd-server/DEBIAN/postinst
+for package in etcd-server etcd-client; do
+  dpkg-deb -Znone --build $package $package.deb >/dev/null
+  cat $package/DEBIAN/control
+  printf 'Filename: ./%s.deb\nSize: %s\nSHA256: %s\n\n' \
+    $package "$(stat -c %s $package.deb)" "$(sha256sum $package.deb | cut -d' ' -f1)"
+done >Packages
+echo 'deb [trusted=yes] file:/srv/repository ./' >/srv/repository.list
+cat >/etc/apt/apt.conf.d/99-tests <<'END'
+Dir::Etc::sourcelist "/srv/repository.list";
+Dir::Etc::sourceparts "-";
+END
+rm -rf /opt/etcd
+"""
+
+_NO_REPOSITORY = r"""
+apt-get -q -y --allow-change-held-packages purge etcd-server etcd-client
+rm -rf /srv/repository* /etc/apt/apt.conf.d/99-tests /var/lib/etcd /var/lib/apt/lists/_srv* \
+  /var/lib/systemd/deb-systemd-helper-enabled/etcd*
+systemctl daemon-reload
+"""
+
+
+@pytest.fixture
+def packaged(one: Members) -> Iterator[Members]:
+    one.put_binary(1)
+    yield one
+    one.shell(1, _NO_REPOSITORY, check=False)
+
+
+def test_a_package_s_own_etcd_never_starts(packaged: Members) -> None:
+    """Without that the distribution would start a lone cluster on our ports."""
+    packaged.shell(1, f"set -- 3.6.16-1; {_REPOSITORY}")
+    done = packaged.put_binary(1, "--method", "package")
+
+    assert "machine's own (package)" in done.stdout
+    assert packaged.shell(1, "ls -A /var/lib/etcd", check=False) == ""
+    assert packaged.shell(1, "systemctl is-active etcd", check=False) == "inactive"
+    assert packaged.shell(1, "systemctl is-enabled etcd", check=False) == "disabled"
+    assert packaged.shell(1, "ls /usr/sbin/policy-rc.d", check=False) == ""
+    assert "etcd-server" in packaged.shell(1, "apt-mark showhold")
+
+    packaged.put_certificate(1)
+    packaged.put_config(1)
+    packaged.seat(1, founders=[1])
+    assert packaged.roles() == {"etcd-1": "voter"}
+    assert "here already" in packaged.put_binary(1, "--method", "package").stdout
+    packaged.erase(1, "--remove-data", "--remove-software")
+    assert packaged.shell(1, "ls /usr/bin/etcd*", check=False) == ""
+
+
+def test_a_package_of_another_version_is_refused_before_anything_is_installed(
+    packaged: Members,
+) -> None:
+    packaged.shell(1, f"set -- 3.4.23-4+b4; {_REPOSITORY}")
+    refused = packaged.put_binary(1, "--method", "package", check=False)
+
+    assert refused.returncode == 1
+    assert (
+        "offers etcd-server 3.4.23-4+b4, but etcd_version is 3.6.16; nothing was" in refused.stderr
+    )
+    assert packaged.shell(1, "ls /usr/bin/etcd*", check=False) == ""

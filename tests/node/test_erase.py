@@ -1,0 +1,116 @@
+"""Nothing of ours is left on a machine, and nothing of others is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import Lab
+from tests.node.conftest import Cluster
+from tests.node.members import Members
+
+ALL = ("--remove-data", "--remove-software")
+
+# Every file, user, unit and process. What the machine writes by itself is not ours.
+_LOOK = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /run/log -o -path /run/systemd \
+  -o -path /var/log -o -path /var/lib/systemd -o -path /tmp -o -path /var/tmp/systemd-private-\* \
+  -o -name '*-' \) -prune -o -print
+find /run /var/tmp -path /run/log -prune -o -path /run/systemd -prune -o -print | grep -i etcd
+getent passwd; getent group
+systemctl list-units --all --plain --no-legend 'etcd*' 'data*'
+systemctl list-unit-files 'etcd*' --no-legend
+ps -eo args | grep '[e]tcd'
+true
+"""
+
+
+def look(members: Members) -> set[str]:
+    return set(members.shell(1, _LOOK).splitlines())
+
+
+def test_no_trace_is_left_of_a_member_its_data_and_its_software(cluster: Cluster) -> None:
+    one = cluster(1)
+    one.shell(1, "rm -rf /opt/etcd; userdel etcd", check=False)
+    before = look(one)
+    one.found(access=True)
+    one.run(1, "status")
+    one.shell(1, "touch /var/tmp/etcd-3.6.16-etcd-1-10.10.13.10.tar.gz")
+    assert look(one) - before
+    done = one.erase(1, *ALL)
+
+    assert done.stdout.strip() == "etcd-1 is off this machine."
+    assert look(one) - before == set()
+    assert before - look(one) == set()
+
+
+def test_what_was_there_before_stays(cluster: Cluster) -> None:
+    one = cluster(1)
+    one.shell(1, "mkdir -p /data/photos")
+    one.found()
+    one.erase(1, *ALL)
+
+    assert one.shell(1, "ls /data") == "photos"
+
+
+def test_data_and_programs_stay_when_they_are_to_stay(cluster: Cluster) -> None:
+    one = cluster(1).found()
+    done = one.erase(1)
+
+    assert "Its data stay in /data/etcd." in done.stdout
+    assert "The programs stay in /opt/etcd/versions." in done.stdout
+    assert one.shell(1, "ls /data/etcd/member/wal")
+    assert one.shell(1, "stat -c %U /data/etcd") == "etcd"
+    assert one.shell(1, "ls /etc/etcd", check=False) == ""
+    assert one.shell(1, "systemctl is-active etcd", check=False) == "inactive"
+
+
+def test_data_on_a_disk_of_their_own_are_erased(cluster: Cluster) -> None:
+    one = cluster(1)
+    one.shell(
+        1, "mkdir -p /data/etcd && mount -t tmpfs none /data/etcd && mkdir /data/etcd/lost+found"
+    )
+    preflight = ["--name", "etcd-1", "--address", "10.10.13.10", "--data", "/data/etcd"]
+    one.send_program(1)
+    one.run(1, "preflight", *preflight)
+    one.found()
+    one.erase(1, *ALL)
+
+    assert one.shell(1, "ls -A /data/etcd") == ""
+    assert one.shell(1, "umount /data/etcd && echo unmounted") == "unmounted"
+
+
+@pytest.fixture
+def two_clusters(nodes: Lab) -> tuple[Members, Members]:
+    first = Members(nodes, 1).found()
+    other = Members(
+        nodes, 1, "other", client_port=2479, peer_port=2480, data_dir="/srv/other"
+    ).found()
+    return first, other
+
+
+def test_one_of_two_clusters_on_a_machine_is_erased(two_clusters: tuple[Members, Members]) -> None:
+    first, other = two_clusters
+    process = other.pid(1)
+    listed = other.shell(1, "ETCD_CLUSTER=other etcdctl member list")
+    assert "other-1, https://10.10.13.10:2480, https://10.10.13.10:2479" in listed
+    assert "etcd-1," in first.shell(1, "etcdctl member list")
+    first.erase(1, *ALL)
+
+    assert other.pid(1) == process
+    assert other.roles() == {"other-1": "voter"}
+    assert "other-1," in other.shell(1, "etcdctl member list")
+    assert other.shell(1, "ls -d /data /etc/etcd/etcd", check=False) == ""
+    assert "no restart" in other.rollout(1).stdout
+    other.erase(1, *ALL)
+    assert (
+        other.shell(1, "ls -d /opt/etcd /etc/etcd /srv/other /usr/local/bin/etcdctl", check=False)
+        == ""
+    )
+
+
+def test_erasing_twice_or_nothing_is_no_error(cluster: Cluster) -> None:
+    one = cluster(1)
+    one.send_program(1)
+    assert "etcd is off this machine" in one.erase(1, *ALL).stdout
+    one.send_program(1)
+    one.erase(1, *ALL)

@@ -1,0 +1,110 @@
+"""Certificates and keys on a node, and whom the ports let in."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.node.authority import Authority
+from tests.node.conftest import Cluster
+from tests.node.members import Members
+
+PKI = "/etc/etcd/etcd/pki"
+
+
+def test_keys_are_etcd_s_alone(three: Members) -> None:
+    modes = three.shell(1, f"stat -L -c '%a %U %n' {PKI}/*").splitlines()
+    assert modes == [
+        f"644 etcd {PKI}/ca.crt",
+        f"644 etcd {PKI}/server.crt",
+        f"600 etcd {PKI}/server.key",
+    ]
+    three.put_certificate(1)
+    assert len(three.shell(1, "ls -d /etc/etcd/etcd/pki-*").split()) == 1
+    assert three.shell(1, "find /etc/etcd /run /var/tmp /tmp -name '*.key*' | wc -l") == "1"
+
+
+_READ = r"""
+rm -f /tmp/stop; pairs=0
+while [ ! -e /tmp/stop ]; do
+  # One directory is one certificate with its key; one that is gone meanwhile shows nothing.
+  cd -P /etc/etcd/etcd/pki || continue
+  one=$(openssl x509 -noout -pubkey <server.crt 2>/dev/null) || continue
+  other=$(openssl pkey -pubout <server.key 2>/dev/null) || continue
+  [ "$one" = "$other" ] || echo "a certificate with another's key"
+  pairs=$((pairs + 1))
+done
+echo "$pairs pairs"
+"""
+
+
+def test_a_reader_never_sees_a_certificate_with_another_s_key(three: Members) -> None:
+    command = three.lab.exec_command(10, ["sh", "-c", _READ])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        for _ in range(8):
+            three.put_certificate(1)
+        three.shell(1, "touch /tmp/stop")
+        said, _ = reader.communicate(timeout=60)
+
+    assert "another's key" not in said
+    assert int(said.split()[0]) > 3
+
+
+@pytest.mark.parametrize("missing", ["ca.crt", "server.crt", "server.key"])
+def test_half_a_delivery_leaves_the_certificate_in_use(three: Members, missing: str) -> None:
+    serial = three.serial(1)
+    certificate, key = three.authority.issue_member(three.instance(1))
+    sections = {"ca.crt": three.authority.bundle, "server.crt": certificate, "server.key": key}
+    del sections[missing]
+    text = "".join(f"--- {name}\n{pem}" for name, pem in sections.items())
+    refused = three.run(1, "tls", stdin=text, check=False)
+
+    assert refused.returncode == 1
+    assert f"no PEM in a section `--- {missing}`" in refused.stderr
+    assert "BEGIN" not in refused.stderr
+    assert three.serial(1) == serial
+
+
+def test_the_peer_port_is_closed_to_clients_of_the_same_ca(three: Members) -> None:
+    certificate, key = three.authority.issue_client()
+    three.shell(1, "umask 077; cat >/tmp/client.pem", stdin=certificate + key)
+
+    def ask(port: int, pems: str) -> str:
+        url = f"https://10.10.13.10:{port}/version"
+        return three.shell(
+            1, f"curl -sS --http1.1 -m 5 --cacert {PKI}/ca.crt {pems} {url} 2>&1; true"
+        )
+
+    client, member = "--cert /tmp/client.pem", f"--cert {PKI}/server.crt --key {PKI}/server.key"
+    assert "etcdcluster" in ask(2379, client)
+    assert "etcdcluster" in ask(2380, member)
+    assert "etcdcluster" not in ask(2380, client)
+    three.shell(1, "rm /tmp/client.pem")
+
+
+@pytest.mark.parametrize("port", [2379, 2380])
+def test_nobody_gets_in_without_a_certificate_of_the_cluster_s_ca(
+    three: Members, tmp_path: Path, port: int
+) -> None:
+    (tmp_path / "pem").write_text("".join(Authority().issue_member(three.instance(2))))
+    stranger = ssl.create_default_context(cadata=three.authority.bundle)
+    stranger.load_cert_chain(tmp_path / "pem")
+    for context in (ssl.create_default_context(cadata=three.authority.bundle), stranger):
+        connection = http.client.HTTPSConnection("10.10.13.10", port, context=context, timeout=5)
+        # Under TLS 1.3 the refusal comes after the client's part of the handshake.
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):  # noqa: PT012
+            connection.request("GET", "/version")
+            connection.getresponse()
+
+
+def test_a_new_certificate_of_an_instance_on_a_fresh_machine_needs_no_etcd(
+    cluster: Cluster,
+) -> None:
+    one = cluster(1)
+    one.send_program(1)
+    one.put_certificate(1)
+    assert one.shell(1, f"ls {PKI}/").split() == ["ca.crt", "server.crt", "server.key"]
