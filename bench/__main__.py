@@ -67,7 +67,7 @@ def measure_once(site: Site, size: int, figures: Figures) -> None:
 def measure(sizes: list[int], runs: int) -> tuple[dict[str, str], dict[int, Figures]]:
     """Everything, and the facts of the machine."""
     figures: dict[int, Figures] = {size: {} for size in sizes}
-    with bench_lab() as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
+    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
         site = Site(lab, Path(directory))
         site.configure(1)
         site.pulumi("preview")  # so that the first run finds everything warm, too

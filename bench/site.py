@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import yaml
 
 from bench.process import Measured, measure
 from etcd_component import load
-from lab import Lab
+from lab import Lab, LabError, check
 
 ROOT = Path(__file__).parent.parent
 SIZES: Mapping[int, str] = {1: "one", 3: "three", 5: "five"}
@@ -106,12 +106,18 @@ class Site:
 
 
 @contextmanager
-def bench_lab() -> Iterator[Lab]:
-    """A lab for the measurement alone, gone afterwards; what a killed run left goes first."""
-    lab = Lab.named("bench", _SUBNET)
+def bench_lab(say: Callable[[str], None]) -> Iterator[Lab]:
+    """A lab for the measurement alone, gone afterwards; what a killed run left goes first.
+
+    `say` is told what takes long. Raises LabError where a lab cannot run.
+    """
+    check.install_packages(say)
+    if problems := check.findings():
+        raise LabError("\n".join(problems))
+    lab = Lab.named("bench", _SUBNET, say)
     lab.down()
     try:
         lab.up(1)
-        yield lab
+        yield Lab(lab.naming)
     finally:
         lab.down()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 _BLOCK = re.compile(r"<!-- (run|file|edit) ?(\S*) -->\n```\w+\n(.*?)```", re.DOTALL)
 _MARK = "@@@ "
-_VARIES = re.compile(r"\d+(\.\d+)?(ms|s)\b")
-"""Durations."""
+_VARIES = re.compile(r"\d+(\.\d+)?(ms|s)\b|\d+(?= (to )?(create|update|delete)d?$)")
+"""Durations, and how many resources there are."""
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,4 @@ def broken_promises(todo: list[Step], printed: str) -> list[str]:
 
 
 def _masked(line: str) -> str:
-    return _VARIES.sub("TIME", " ".join(line.split()))
+    return _VARIES.sub("N", " ".join(line.split()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -118,6 +119,17 @@ def test_a_choice_is_among_the_words_that_the_page_says_and_no_other(name: str) 
 def test_every_setting_of_a_stack_is_documented_and_declared_and_no_other() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert sorted(SETTINGS) == sorted(KEYS) == sorted(declared)
+
+
+def test_every_output_is_documented_and_no_other() -> None:
+    tree = ast.parse((ROOT / "etcd_component" / "cluster.py").read_text())
+    (outputs,) = (
+        one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == "outputs"
+    )
+    (returned,) = (one.value for one in outputs.body if isinstance(one, ast.Return))
+    assert isinstance(returned, ast.Dict)
+    names = [str(one.value) for one in returned.keys if isinstance(one, ast.Constant)]
+    assert sorted(name for row in rows("output") for name in quoted(row[0])) == sorted(names)
 
 
 def anchors(page: Path) -> set[str]:

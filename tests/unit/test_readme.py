@@ -39,6 +39,12 @@ def test_a_promised_line_is_found_whatever_time_it_took() -> None:
     assert broken_promises(todo, "@@@ 0\nmore\n  it took  12s\n") == []
 
 
+def test_how_many_resources_there_are_is_no_promise() -> None:
+    todo = [Step("first", ("    + 42 to create",))]
+    assert broken_promises(todo, "@@@ 0\n    + 43 to create\n") == []
+    assert broken_promises(todo, "@@@ 0\n    + 42 to delete\n") != []
+
+
 def test_a_promised_line_that_is_not_seen_is_told_with_its_command() -> None:
     todo = [Step("first", ("done",)), Step("second")]
     assert broken_promises(todo, "@@@ 0\nfailed\n@@@ 1\ndone\n") == ["$ first\ndone"]
