@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from etcd_component import versions
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter, read
 from etcd_component.inventory.site import KEYS
 from etcd_component.mistake import Wrong
@@ -71,6 +72,13 @@ def defaults() -> dict[str, Any]:
 @pytest.mark.parametrize("name", sorted(defaults()))
 def test_a_default_is_the_model_s(name: str) -> None:
     assert read(PARAMETERS[name], quoted(DOCUMENTED[name][1])[0]) == defaults()[name]
+
+
+def test_the_release_that_runs_unless_told_otherwise_is_named() -> None:
+    newest = versions.newest(versions.DEFAULT_MINOR)
+    assert quoted(DOCUMENTED["etcd_version"][1]) == [newest]
+    lines = {versions.minor_of(one) for one in versions.published()} & set(versions.MINORS)
+    assert re.findall(r"3\.\d", DOCUMENTED["etcd_archive_sha256"][1]) == sorted(lines)
 
 
 def accepts(parameter: Parameter, value: object) -> bool:
