@@ -28,13 +28,12 @@ def main() -> None:
         raise pulumi.RunError(str(mistakes)) from None
     for warning in plan.warnings:
         pulumi.warn(warning)
-    clusters = {one.name: EtcdCluster(one) for one in plan.clusters}
-    if len(clusters) == 1:
-        (outputs,) = (one.outputs for one in clusters.values())
-    else:
-        outputs = {"clusters": {name: one.outputs for name, one in clusters.items()}}
-    for name, value in outputs.items():
-        pulumi.export(name, value)
+    outputs = {one.name: EtcdCluster(one).outputs for one in plan.clusters}
+    for key in next(iter(outputs.values())):
+        by_cluster = {name: found[key] for name, found in outputs.items()}
+        # A stack of one cluster, which is nearly every stack, needs no map.
+        (value,) = by_cluster.values() if len(by_cluster) == 1 else (by_cluster,)
+        pulumi.export(key, value)
 
 
 main()

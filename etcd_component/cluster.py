@@ -1,5 +1,6 @@
 """EtcdCluster: genesis, instances in order, access, and what clients need."""
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -127,9 +128,12 @@ class Safeguard(pulumi.ComponentResource):
 
 def _etcdctl_env(client_urls: str, ca: str, certificate: str, key: str, password: str) -> str:
     quoted = password.replace("'", "'\\''")
+    # One directory for one CA: evaluated again, it is written again and not left behind.
+    place = f"etcdctl-{hashlib.sha256(ca.encode()).hexdigest()[:8]}"
     return f"""\
-etcdctl_files=$(umask 077 && mktemp -d "${{XDG_RUNTIME_DIR:-/tmp}}/etcdctl.XXXXXX")
+etcdctl_files="${{XDG_RUNTIME_DIR:-$HOME/.cache}}/{place}"
 (umask 077
+mkdir -p "$etcdctl_files"
 cat >"$etcdctl_files/ca.crt" <<'PEM'
 {ca}PEM
 cat >"$etcdctl_files/client.crt" <<'PEM'
