@@ -48,6 +48,7 @@ place_paths() {
   versions=/opt/etcd/versions
   running=/opt/etcd/clusters/$cluster
   unit_file=/etc/systemd/system/$unit
+  etcdctl=/usr/local/sbin/etcdctl
   # Root's alone: a file that root writes must not stand where etcd's user can put a link.
   run=/run/etcd-node
   stamp=$run/$cluster.started
@@ -77,7 +78,7 @@ lock() { # hold the lock of that name, as file descriptor 9, until this program 
   mkdir -p "$run"
   while :; do
     exec 9>"$run/$1.lock"
-    flock -n 9 || {
+    flock -w 2 9 || {
       say "waiting for another etcd-node, which is at work here"
       flock -w 610 9 ||
         die "another etcd-node has been at work here for ten minutes; see \`fuser -v $run/$1.lock\`"

@@ -262,20 +262,23 @@ own_data_directory() {
 }
 
 # `etcdctl` for root without flags. An option that is set both as a flag and in the environment is
-# an error to etcdctl, so what the caller gives as a flag is not set.
+# an error to etcdctl, so what the caller gives as a flag is not set. In sbin it comes first on
+# root's path, and replaces no program that somebody else has installed.
 put_etcdctl() {
-  put /usr/local/bin/etcdctl 755 root:root <<'END'
+  if [ -e "$etcdctl" ] && ! grep -q 'Written by etcd-node' "$etcdctl"; then
+    warn "$etcdctl is somebody else's and stays as it is; the cluster's own is ${running}/bin/etcdctl"
+    return 0
+  fi
+  put "$etcdctl" 755 root:root <<'END'
 #!/bin/sh
 # Written by etcd-node: etcdctl with this machine's endpoints and certificates.
 # Several clusters on this machine: ETCD_CLUSTER=name etcdctl ...
 set -eu
 cluster=${ETCD_CLUSTER:-}
 if [ -z "$cluster" ]; then
-  set -- etcdctl "$@"
   for place in /etc/etcd/etcd /etc/etcd/*; do
     [ ! -s "$place/etcd.yaml" ] || { cluster=${place##*/} && break; }
   done
-  shift
 fi
 place=/etc/etcd/$cluster
 default() { # default VARIABLE FLAG VALUE ARGUMENTS...
@@ -291,6 +294,12 @@ default ETCDCTL_ENDPOINTS --endpoints "$endpoint" "$@"
 default ETCDCTL_CACERT --cacert "$place/pki/ca.crt" "$@"
 default ETCDCTL_CERT --cert "$place/pki/server.crt" "$@"
 default ETCDCTL_KEY --key "$place/pki/server.key" "$@"
-exec "/opt/etcd/clusters/$cluster/bin/etcdctl" "$@"
+status=0
+"/opt/etcd/clusters/$cluster/bin/etcdctl" "$@" || status=$?
+case $status:${ETCDCTL_USER:-}:" $*" in
+  0:* | *:?*:* | *' --user'* | *' -h'* | *' --help'*) ;;
+  *) echo "etcdctl: etcd wants a login for most things: etcdctl --user root ..." >&2 ;;
+esac
+exit "$status"
 END
 }

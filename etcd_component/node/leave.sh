@@ -90,6 +90,8 @@ do_erase() {
   [ ! -s "$etc/etcd.yaml" ] || load_instance
   doing="stopping etcd"
   if [ -e "$unit_file" ]; then
+    # A leader that stops cleanly looks for an heir for seconds, in vain when all members stop.
+    [ "$remove_data" != true ] || systemctl kill -s KILL "$unit" 2>/dev/null || :
     systemctl disable -q --now "$unit"
     rm -f "$unit_file"
     systemctl daemon-reload
@@ -132,7 +134,7 @@ erase_what_is_shared() {
   elif [ -d "$versions" ]; then
     kept="$kept The programs stay in $versions."
   fi
-  ! grep -qs 'Written by etcd-node' /usr/local/bin/etcdctl || rm -f /usr/local/bin/etcdctl
+  ! grep -qs 'Written by etcd-node' "$etcdctl" || rm -f "$etcdctl"
   # Data that stay keep their owner.
   if [ "$data_stay" = false ] && getent passwd etcd | grep -q 'etcd (etcd-node)'; then
     userdel etcd || :

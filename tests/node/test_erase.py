@@ -103,7 +103,7 @@ def test_one_of_two_clusters_on_a_machine_is_erased(two_clusters: tuple[Members,
     assert "no restart" in other.rollout(1).stdout
     other.erase(1, *ALL)
     assert (
-        other.shell(1, "ls -d /opt/etcd /etc/etcd /srv/other /usr/local/bin/etcdctl", check=False)
+        other.shell(1, "ls -d /opt/etcd /etc/etcd /srv/other /usr/local/sbin/etcdctl", check=False)
         == ""
     )
 
