@@ -284,7 +284,14 @@ class Lab:
             if naming.address(number) in isolated:
                 self.say(f"node{number}: cut off, so nobody waits for its sshd")
             else:
-                node.wait_for_ssh(naming, number)
+                self._wait_for(number, system)
+
+    def _wait_for(self, number: int, system: Path) -> None:
+        if node.hangs(self.naming, number):
+            # Seen on a loaded machine: nspawn stands still before the node's systemd says a word.
+            self.say(f"node{number}: says nothing, so it is started once more")
+            node.boot(self.naming, number, system)
+        node.wait_for_ssh(self.naming, number)
 
     def _ensure_releases(self) -> dict[str, Path]:
         return {version: releases.ensure(version, self.say) for version in releases.VERSIONS}

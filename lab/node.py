@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NSPAWN = Path("/run/systemd/nspawn")
 _BOOT_SECONDS = 60.0
+_SILENT_SECONDS = 20.0
 _STOP_SECONDS = 30.0
 
 
@@ -156,6 +157,20 @@ def wait_for_ssh(naming: Naming, number: int) -> None:
             message = f"node{number} {state}; {console} ends with:\n{end}"
             raise LabError(message)
         time.sleep(0.05)
+
+
+def hangs(naming: Naming, number: int) -> bool:
+    """Wait for the node's first word, and tell whether it has said none after 20 s."""
+    console = disk.home(naming, number) / "console.log"
+    deadline = time.monotonic() + _SILENT_SECONDS
+    while time.monotonic() < deadline:
+        if _ssh_answers(naming.address(number)) or supervisor(naming, number) is None:
+            return False
+        with contextlib.suppress(OSError):
+            if console.stat().st_size:
+                return False
+        time.sleep(0.05)
+    return True
 
 
 def _ssh_answers(address: str) -> bool:
