@@ -13,6 +13,8 @@ from lab import Lab
 from tests.live.nodes import shell
 
 _KEY = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----\s+(.+?)\s+-----END", re.DOTALL)
+_PUBLIC = re.compile(r"(ssh|ecdsa)-\S+ AAAA.*|[0-9a-f.:]+")
+"""What goes into the state with a secret, and is none: host keys and addresses."""
 _SHORTEST = 12
 _MARKS = "/root/marks"
 
@@ -31,6 +33,8 @@ def _marks_of(secret: str) -> Iterator[str]:
         return
     if secret.startswith('{"name"'):
         yield from _marks_of(json.loads(secret)["password"])
+        return
+    if "BEGIN CERTIFICATE" in secret or _PUBLIC.fullmatch(secret):
         return
     if "\n" in secret.strip():
         raise ValueError(f"a secret of an unknown kind, {secret[:20]!r}...")
@@ -90,7 +94,7 @@ class Sampler:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.05):
             self.rounds += 1
             for entry in Path("/proc").iterdir():
                 if not entry.name.isdigit():

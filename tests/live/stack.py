@@ -270,7 +270,9 @@ class Stack:
             return
         exported = self.pulumi("stack", "export", "--show-secrets", keep=False, check=False)
         if exported.status == 0:
-            self.project.secrets.update(_secrets_in(json.loads(exported.text)["deployment"]))
+            # The stack's own outputs are made of the others' secrets, and of much that is none.
+            resources = json.loads(exported.text)["deployment"].get("resources", [])[1:]
+            self.project.secrets.update(_secrets_in(resources))
 
     # --- clients
 
@@ -400,17 +402,31 @@ class Run:
         self._reader.join(10)
 
     def until_gone(self, seconds: float) -> None:
-        """Wait until none of its processes is left."""
+        """Wait until none of its processes is left that does anything.
+
+        Pulumi's own language host only waits, and looks after its engine every five minutes.
+        """
         give_up = time.monotonic() + seconds
-        while family := self.family():
-            commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family]
-            assert time.monotonic() < give_up, f"these processes stay: {commands}"
+        while family := [
+            words
+            for words in map(command_line, self.family())
+            if words and "/pulumi-language-python\0" not in words
+        ]:
+            assert time.monotonic() < give_up, f"these processes stay: {family}"
             time.sleep(0.1)
 
     def kill_engine(self) -> None:
         """Kill the engine alone, as the kernel does when memory is short."""
         self._process.kill()
         self._process.wait()
+
+
+def command_line(pid: int) -> str:
+    """A process's arguments, each ended by a NUL; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def _session(process: Path) -> int | None:

@@ -19,7 +19,7 @@ from tests.live.nodes import FIRST, process, shell, traces
 from tests.live.stack import Project
 
 VERSION = VERSIONS[0]
-ODD_PASSWORD = 'it\'s a "$(secret)" `\\` pässwörd #{}&;%\t!'
+ODD_PASSWORD = 'it\'s a "$(secret)" `\\` pässwörd #{}&;% !'
 
 
 def archive(lab: Lab) -> str:
