@@ -98,7 +98,6 @@ def _act(lab: Lab, given: argparse.Namespace) -> None:
         case "up":
             lab.up(given.count)
             _status(lab, as_json=False)
-            _say(f"site file: {lab.site_file}")
         case "down":
             lab.down()
         case "status":
