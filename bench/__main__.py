@@ -1,12 +1,12 @@
 """The command line: `python -m bench`, which `make bench` calls."""
 
 import argparse
-import dataclasses
 import fcntl
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import bare, machine
@@ -22,7 +22,7 @@ QUIET_SECONDS = 1.5
 UP = ("up", "--yes", "--skip-preview")
 CHANGE = {"etcd_snapshot_count": 20000}
 
-Figures = dict[str, list[float]]
+Figures = dict[str, float]
 
 
 def say(line: str) -> None:
@@ -30,15 +30,11 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure_once(site: Site, size: int, figures: Figures) -> None:
-    """One life of a cluster, from fresh machines to none; its figures are added."""
-
-    def note(name: str, value: float) -> None:
-        figures.setdefault(name, []).append(value)
-
+def measure_once(site: Site, size: int) -> Figures:
+    """One life of a cluster, from fresh machines to none."""
     inventory = site.configure(size)
     site.fresh(size)
-    note("bare", bare.put_cluster(site, inventory))
+    plain_ssh = bare.put_cluster(site, inventory)
     site.fresh(size)
 
     runs = {"preview": site.pulumi("preview"), "create": site.pulumi(*UP)}
@@ -55,29 +51,33 @@ def measure_once(site: Site, size: int, figures: Figures) -> None:
         raise Failed("the changed setting did not restart every member")
     runs["destroy"] = site.pulumi("destroy", "--yes", "--skip-preview")
 
-    for name, run in runs.items():
-        note(name, run.seconds)
-    note("memory", max(run.peak_mib for run in runs.values()))
-    for name, value in dataclasses.asdict(noticed).items():
-        if name != "reasons":
-            note(name, value)
     say(f"  writer: {noticed}")
+    return {
+        "bare": plain_ssh,
+        **{name: run.seconds for name, run in runs.items()},
+        "memory": max(run.peak_mib for run in runs.values()),
+        "gap_ms": noticed.gap_ms,
+        "quiet_gap_ms": noticed.quiet_gap_ms,
+        "writes": noticed.writes,
+        "failed": noticed.failed,
+        "lost": noticed.lost,
+    }
 
 
-def measure(sizes: list[int], runs: int) -> tuple[dict[str, str], dict[int, Figures]]:
-    """Everything, and the facts of the machine."""
-    figures: dict[int, Figures] = {size: {} for size in sizes}
+def measure(sizes: list[int], runs: int, facts: dict[str, str]) -> Iterator[tuple[int, Figures]]:
+    """Measure each size so many times; `facts` of the machine are added first.
+
+    One size after another, again and again, so that a busy minute is seen as a spread.
+    """
     with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
         site = Site(lab, Path(directory))
         site.configure(1)
         site.pulumi("preview")  # so that the first run finds everything warm, too
-        facts = machine.facts(site.etcd_version())
-        # One after another instead of a size at a time, so that a busy minute is seen as a spread.
+        facts.update(machine.facts(site.etcd_version()))
         for run in range(1, runs + 1):
             for size in sizes:
                 say(f"run {run} of {runs}, {SIZES[size]}: load {os.getloadavg()[0]:.1f}")
-                measure_once(site, size, figures[size])
-    return facts, figures
+                yield size, measure_once(site, size)
 
 
 def main() -> int:
@@ -87,21 +87,27 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, choices=SIZES, action="append", help="only this size")
     parser.add_argument("--runs", type=int, default=int(os.environ.get("BENCH_RUNS", "3")))
     given = parser.parse_args()
+    facts: dict[str, str] = {}
+    figures: dict[int, dict[str, list[float]]] = {}
+    status = 0
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for size, measured in measure(given.nodes or list(SIZES), given.runs, facts):
+                of_size = figures.setdefault(size, {})
+                for name, value in measured.items():
+                    of_size.setdefault(name, []).append(value)
         except BlockingIOError:
             say("Another bench is running; two would measure each other.")
             return 1
-        try:
-            facts, figures = measure(given.nodes or list(SIZES), given.runs)
         except (Failed, LabError) as problem:
             say(str(problem))
-            return 1
-    print(
-        json.dumps({"facts": facts, "figures": figures}) if given.json else as_text(facts, figures)
-    )
-    return 0
+            status = 1
+    if given.json:
+        print(json.dumps({"facts": facts, "figures": figures}))
+    elif figures:
+        print(as_text(facts, figures))
+    return status
 
 
 sys.exit(main())

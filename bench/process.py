@@ -47,9 +47,14 @@ def measure(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path) ->
         output.seek(0)
         said = output.read()
     if status != 0:
-        tail = "\n".join(said.splitlines()[-30:])
-        raise Failed(f"`{' '.join(command)}` ended with status {status}:\n{tail}")
+        raise Failed(f"`{' '.join(command)}` ended with status {status}:\n{_reason(said)}")
     return Measured(seconds, memory.peak_mib, said)
+
+
+def _reason(said: str) -> str:
+    """What Pulumi says about a failure, without the outputs that it prints below."""
+    _, found, rest = said.partition("Diagnostics:\n")
+    return rest.partition("Outputs:\n")[0] if found else said[-2000:]
 
 
 class _Memory(threading.Thread):
