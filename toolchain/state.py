@@ -3,7 +3,7 @@
     python state.py recover STACK   remove dead locks, forget interrupted operations
     python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
 
-The backend is the one of PULUMI_BACKEND_URL. Any other kind than `file://` has no locks that could
+The backend is the one of PULUMI_BACKEND_URL, else the one that `pulumi login` chose. Any other kind than `file://` has no locks that could
 be judged from here, so `recover` leaves it to Pulumi.
 """
 
@@ -33,9 +33,18 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
+def logged_in_to() -> str:
+    """Return the backend that `pulumi login` chose last, empty when there is none."""
+    home = Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser()
+    try:
+        return str(json.loads((home / "credentials.json").read_text()).get("current") or "")
+    except (OSError, ValueError):
+        return ""
+
+
 def backend_directory() -> Path | None:
     """Return the directory of a file backend, or None when the state is kept elsewhere."""
-    url = os.environ.get("PULUMI_BACKEND_URL", "")
+    url = os.environ.get("PULUMI_BACKEND_URL") or logged_in_to()
     if not url.startswith("file://"):
         return None
     return Path(url.removeprefix("file://")).expanduser() / ".pulumi"

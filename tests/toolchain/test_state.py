@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tests.toolchain.conftest import Backend, Project
 
@@ -70,6 +72,18 @@ def test_a_state_kept_elsewhere_is_left_to_pulumi(backend: Backend) -> None:
     environment = {**os.environ, "PULUMI_BACKEND_URL": "s3://somewhere"}
     script = [sys.executable, "toolchain/state.py", "recover", "three"]
     assert subprocess.run(script, env=environment, check=False).returncode == 0
+
+
+def test_the_state_of_a_login_is_looked_after_too(backend: Backend, tmp_path: Path) -> None:
+    lock = backend.put_lock("three", ended_process())
+    (tmp_path / "credentials.json").write_text(
+        json.dumps({"current": f"file://{backend.directory}"})
+    )
+    environment = {**os.environ, "PULUMI_HOME": str(tmp_path)}
+    environment.pop("PULUMI_BACKEND_URL", None)
+    script = [sys.executable, "toolchain/state.py", "recover", "three"]
+    assert subprocess.run(script, env=environment, check=False).returncode == 0
+    assert not lock.exists()
 
 
 def test_a_second_cluster_on_the_same_nodes_is_refused(backend: Backend) -> None:
