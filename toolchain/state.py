@@ -3,8 +3,8 @@
     python state.py recover STACK   remove dead locks, forget interrupted operations
     python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
 
-The backend is the one of PULUMI_BACKEND_URL, else the one that `pulumi login` chose. Any other kind than `file://` has no locks that could
-be judged from here, so `recover` leaves it to Pulumi.
+The backend is the one of PULUMI_BACKEND_URL, else the one that `pulumi login` chose. Any other kind
+than `file://` has no locks that could be judged from here, so `recover` leaves it to Pulumi.
 """
 
 from __future__ import annotations
