@@ -202,7 +202,7 @@ await_member() {
     if [ -z "$Job" ]; then
       case $ActiveState in
         active) ! takes_part || return 0 ;;
-        inactive) break_off "it stopped by itself. A member that was removed from its cluster does that: if the cluster does not know $name any more, its data are of no use; move $data/member away and raise etcd_reseat on this host, so that it joins again" ;;
+        inactive) break_off 'it stopped by itself' ;;
         failed) break_off 'it failed' ;;
       esac
     fi
@@ -232,7 +232,18 @@ break_off() {
     describe_peers
     journal_tail
   } >&2
+  ! is_unknown_to_peers ||
+    die "$name was removed from its cluster, which does not know it any more; its data are of no use. Move $data/member away and raise etcd_reseat on this host, so that it joins again"
   die "$name does not become ready: $1. Mend what the lines above show and run \`pulumi up\` again"
+}
+
+# A member that was removed stops by itself or fails, as far as it had heard of its removal.
+is_unknown_to_peers() {
+  for peer in $(known_peers); do
+    list=$(request "${peer#*=}/members") || continue
+    case $list in *"\"$peer_url\""*) return 1 ;; *'"peerURLs"'*) return 0 ;; esac
+  done
+  return 1
 }
 
 # ---- the other members

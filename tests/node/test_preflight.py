@@ -51,7 +51,8 @@ def test_a_machine_that_runs_this_member_is_fit(three: Members) -> None:
 
 LISTEN = (
     "systemd-run -q --unit=foreign-listener perl -MIO::Socket::INET -e "
-    "'push @l, IO::Socket::INET->new(Listen => 1, LocalPort => 2380); sleep 60' && sleep 0.5"
+    "'push @l, IO::Socket::INET->new(Listen => 1, LocalPort => 2380); sleep 60' && "
+    "until ss -Hltn 'sport = :2380' | grep -q .; do sleep 0.1; done"
 )
 
 FOUND = {
@@ -119,3 +120,25 @@ def test_the_data_of_another_cluster_are_not_this_one_s(cluster: Cluster) -> Non
     assert "the client port 2379 is held by `etcd`" in said
     assert "/data/etcd is not empty and not this instance's" in said
     assert "2480" not in said
+
+
+# ---- whose machine it is
+
+
+def test_another_stack_s_machine_is_refused_and_kept(cluster: Cluster) -> None:
+    one = cluster(1).found()
+    one.run(1, "own", "--owner", "mine")
+    code, said = preflight(one, "--owner", "mine")
+    assert (code, "is fit" in said) == (0, True)
+
+    code, said = preflight(one, "--owner", "yours")
+    assert code == 1
+    assert "etcd-1 was put here by another stack" in said
+    process = one.pid(1)
+    erased = one.erase(1, "--owner", "yours", "--remove-data", "--remove-software")
+    assert "belongs to another stack; nothing was removed" in erased.stdout
+    assert one.pid(1) == process
+    assert one.roles() == {"etcd-1": "voter"}
+
+    one.erase(1, "--owner", "mine", "--remove-data")
+    assert one.shell(1, "ls -d /data /etc/etcd", check=False) == ""
