@@ -410,7 +410,7 @@ class Run:
         while family := [
             words
             for words in map(command_line, self.family())
-            if words and "/pulumi-language-python\0" not in words
+            if words and "/pulumi-language-python" not in words.split("\0")[0]
         ]:
             assert time.monotonic() < give_up, f"these processes stay: {family}"
             time.sleep(0.1)
