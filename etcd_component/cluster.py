@@ -42,7 +42,11 @@ class EtcdCluster(pulumi.ComponentResource):
         login = access.credentials(self.root_password)
         owner = remember(f"{model.name}-owner", triggers=[secrets.token_hex(8)], opts=kept)
         belonging = Belonging(model, pki, owner.triggers.apply(_first), login)
-        instances = [Instance(one, belonging, child) for one in model.instances]
+        lost = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        instances = {
+            one.name: Instance(one, belonging, lost if one.lost else child)
+            for one in model.instances
+        }
         genesis = remember(
             f"{model.name}-genesis",
             triggers=[
@@ -52,12 +56,15 @@ class EtcdCluster(pulumi.ComponentResource):
             # Founders are written down for ever, so only when their machines are known to be fit:
             # a wrong address is found before.
             opts=pulumi.ResourceOptions.merge(
-                kept, pulumi.ResourceOptions(depends_on=[one.checked for one in instances])
+                kept, pulumi.ResourceOptions(depends_on=[one.checked for one in instances.values()])
             ),
         )
+        # etcd takes nobody in while a voter is down, so the lost go first.
+        survivor = instances[model.voters[0].name]
+        expelled = [survivor.expel(one) for one in model.instances if one.lost]
         # One member after another is rolled out, and none before all have their seats.
-        done = [one.take_seat(genesis) for one in instances]
-        for one in instances:
+        done = [*expelled, *(one.take_seat(genesis, expelled) for one in instances.values())]
+        for one in instances.values():
             done.append(one.roll_out(after=done[:]))
         done.append(
             access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))

@@ -41,14 +41,21 @@ class Instance(pulumi.ComponentResource):
         self._belonging = belonging
         self._machine = Machine(model.node)
         self._options = _options(model)
+        # A machine that is lost is never dialled again: what is in the state stays as it is.
+        self._frozen = pulumi.ResourceOptions(ignore_changes=["*"] if model.lost else None)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
         self.checked = self._check_node()
         self._files = [self._install(), self._put_certificate(), self._put_config()]
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
-    def _child(self, *needed: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=list(needed))
+    def _child(
+        self, needed: Sequence[pulumi.Resource], more: pulumi.ResourceOptions | None = None
+    ) -> pulumi.ResourceOptions:
+        own = pulumi.ResourceOptions(parent=self, depends_on=list(needed))
+        return pulumi.ResourceOptions.merge(
+            pulumi.ResourceOptions.merge(own, self._frozen), more or pulumi.ResourceOptions()
+        )
 
     def _check_node(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
@@ -80,8 +87,8 @@ class Instance(pulumi.ComponentResource):
                 lambda own: self._machine.etcd_node("erase", *self._options, own, *removal)
             ),
             stdin=render.node_program(),
-            opts=pulumi.ResourceOptions(
-                parent=self, ignore_changes=["create"], hide_diffs=["stdin"]
+            opts=self._child(
+                [], pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"])
             ),
         )
 
@@ -103,7 +110,7 @@ class Instance(pulumi.ComponentResource):
             options.append(("--archive", path))
             needed.append(
                 self._machine.upload(
-                    f"{self._model.name}-archive", source, path, self._child(self.checked)
+                    f"{self._model.name}-archive", source, path, self._child([self.checked])
                 )
             )
         for arch, sha256 in sorted(settings.archive_sha256.items()):
@@ -111,7 +118,7 @@ class Instance(pulumi.ComponentResource):
         return self._machine.run(
             f"{self._model.name}-binary",
             create=self._machine.etcd_node("binary", *options),
-            opts=self._child(*needed),
+            opts=self._child(needed),
         )
 
     def _put_certificate(self) -> pulumi.Resource:
@@ -127,7 +134,7 @@ class Instance(pulumi.ComponentResource):
                     own.key,
                 )
             ),
-            opts=self._child(self.checked),
+            opts=self._child([self.checked]),
         )
 
     def _put_config(self) -> pulumi.Resource:
@@ -137,21 +144,20 @@ class Instance(pulumi.ComponentResource):
             create=self._machine.etcd_node("config", *self._options),
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
-            opts=self._child(self.checked),
+            opts=self._child([self.checked]),
         )
 
-    def take_seat(self, genesis: remote.Command) -> pulumi.Resource:
-        """Found the cluster, join it, or come back; done when the member runs in the cluster.
+    def take_seat(
+        self, genesis: remote.Command, after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        """Found the cluster, join it, or come back, once all in `after` are done.
 
-        The `triggers` of `genesis` are the cluster's token and then the founders, each as
-        `name=peer-url`.
+        Done when the member runs in the cluster. The `triggers` of `genesis` are the cluster's
+        token and then the founders, each as `name=peer-url`.
         """
         cluster = self._belonging.cluster
         learner = ["--learner"] if self._model.learner else []
-        peers = ",".join(
-            f"{one.name}={one.peer_url}" for one in cluster.instances if one is not self._model
-        )
-        joining = [("--version", cluster.settings.version), ("--peers", peers)]
+        joining = [("--version", cluster.settings.version), ("--peers", self._peers)]
 
         def create(first: Sequence[str]) -> str:
             token, *founders = first
@@ -173,15 +179,40 @@ class Instance(pulumi.ComponentResource):
             ),
             delete=self._machine.etcd_node("leave", *self._options),
             stdin=self._belonging.login,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=self._files,
-                # Who the peers were when the seat was taken is history.
-                ignore_changes=["create"],
-                # A whole cluster that is taken down has nobody left to leave.
-                deleted_with=genesis,
-                protect=cluster.settings.safeguard,
+            opts=self._child(
+                [*self._files, *after],
+                pulumi.ResourceOptions(
+                    # Who the peers were when the seat was taken is history.
+                    ignore_changes=["create"],
+                    # A whole cluster that is taken down has nobody left to leave.
+                    deleted_with=genesis,
+                    protect=cluster.settings.safeguard and not self._model.lost,
+                ),
             ),
+        )
+
+    def expel(self, lost: Model) -> pulumi.Resource:
+        """Have this instance's machine remove a lost member from the cluster."""
+        return self._machine.run(
+            f"{lost.name}-lost",
+            create=self._machine.etcd_node(
+                "expel",
+                *self._options,
+                ("--lost", f"{lost.name}={lost.peer_url}"),
+                ("--peers", self._peers),
+            ),
+            stdin=self._belonging.login,
+            # Who the others were when it was removed is history.
+            opts=self._child(self._files, pulumi.ResourceOptions(ignore_changes=["create"])),
+        )
+
+    @property
+    def _peers(self) -> str:
+        """The other instances, less those that are lost."""
+        return ",".join(
+            f"{one.name}={one.peer_url}"
+            for one in self._belonging.cluster.instances
+            if one is not self._model and not one.lost
         )
 
     def roll_out(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
@@ -198,7 +229,7 @@ class Instance(pulumi.ComponentResource):
                 )
             ),
             stdin=self._belonging.login,
-            opts=self._child(*after),
+            opts=self._child(after),
         )
 
 

@@ -135,6 +135,8 @@ class Instance:
     peer_port: int = 2380
     reseat: int = 0
     """Raised to ask that the instance, if it has lost its data, be removed and join again."""
+    lost: bool = False
+    """The machine will never come back: the others go on without it."""
     arch: str = "amd64"
     """Of the node's processor; only an upload needs to know it beforehand."""
 
@@ -181,8 +183,8 @@ class Cluster:
 
     @property
     def voters(self) -> tuple[Instance, ...]:
-        """The instances that vote."""
-        return tuple(one for one in self.instances if not one.learner)
+        """The instances that vote: neither learners nor lost."""
+        return tuple(one for one in self.instances if not (one.learner or one.lost))
 
     @property
     def quorum(self) -> int:

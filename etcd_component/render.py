@@ -24,6 +24,7 @@ _PARTS = (
     "seat",
     "rollout",
     "access",
+    "expel",
     "leave",
     "status",
 )

@@ -121,7 +121,7 @@ def _below(site: Site, secrets: Mapping[str, str]) -> Vars:
 
 def _log_in(drafts: Iterable[Draft], site: Site, findings: Findings) -> None:
     """Look up keys and host keys of all nodes at the same time."""
-    seats = [seat for draft in drafts for seat in draft.seats]
+    seats = [seat for draft in drafts for seat in draft.seats if not seat.instance.lost]
 
     def look_up(seat: Seat) -> ssh.Login | ssh.CannotLogIn:
         if seat.reach is None or not site.settled:

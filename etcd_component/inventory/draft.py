@@ -239,7 +239,7 @@ def _seat(cluster: str, host: Host, vars_: Vars, site: Site, findings: Findings)
 
 
 def _unknown_login(reach: Mapping[str, Any], site: Site) -> ssh.Login:
-    """Stands in until logins are looked up, all at once."""
+    """Stands in until logins are looked up, all at once; and for good if the machine is lost."""
     return ssh.Login(
         host=reach["host"],
         port=reach.get("port", site.access.port),

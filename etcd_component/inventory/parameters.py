@@ -41,6 +41,7 @@ def _rows() -> tuple[Parameter, ...]:
         Parameter("etcd_cluster", cluster, values.cluster_name, None),
         Parameter("etcd_init", cluster, values.choice("new", "existing"), None),
         Parameter("etcd_seq", instance, integer(1, 999_999_999), "seq"),
+        Parameter("etcd_lost", instance, values.boolean, "lost"),
         Parameter("etcd_reseat", instance, integer(0, 999_999), "reseat"),
         Parameter("etcd_learner", either, values.boolean, "learner"),
         Parameter("etcd_data", either, values.data_dir, "data_dir"),

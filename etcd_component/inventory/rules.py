@@ -87,10 +87,10 @@ def check_members(draft: Draft, cluster: Cluster, findings: Findings) -> None:
     if draft.seats and not cluster.voters:
         findings.wrong(
             draft.group.place,
-            "no instance votes: all are learners",
+            "no instance votes: all are learners or lost",
             "take etcd_learner off at least one",
         )
-    learners = [one for one in cluster.instances if one.learner]
+    learners = [one for one in cluster.instances if one.learner and not one.lost]
     allowed = int(cluster.settings.options.get("max-learners", 1))
     if len(learners) > allowed:
         cure = "make one after the other a voter"
@@ -105,7 +105,7 @@ _LOOPBACK: Final = frozenset({"::1", "localhost"})
 
 def check_machines(seats: Iterable[Seat], findings: Findings) -> None:
     """Instances that share a machine share neither cluster, port nor directory."""
-    ordered = sorted(seats, key=lambda one: one.place)
+    ordered = sorted((seat for seat in seats if not seat.instance.lost), key=lambda one: one.place)
     for first, second in itertools.combinations(ordered, 2):
         if not _one_machine(first.instance.node, second.instance.node):
             continue

@@ -14,7 +14,7 @@ parse_options() {
   cluster=etcd founders='' token='' peers='' learner=false reseat=0
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
-  to='' owner='' remove_data=false remove_software=false
+  to='' owner='' lost='' remove_data=false remove_software=false
   shift
   while [ "$#" -gt 0 ]; do
     case $1 in
@@ -23,7 +23,7 @@ parse_options() {
       --remove-software) remove_software=true ;;
       --cluster | --founders | --token | --peers | --reseat | --version | --url | --archive | \
         --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
-        --peer-port | --data | --clock | --to | --owner)
+        --peer-port | --data | --clock | --to | --owner | --lost)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
         option=$(printf '%s' "${1#--}" | tr - _)
         # The option's name comes from the list above, so eval sees no foreign text but "$2".

@@ -21,6 +21,7 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   seat        take the seat in the cluster: found it, join it, or come back
   rollout     restart the member safely, if what it runs differs from the files
   access      root, its role, and `auth enable` (credentials on stdin)
+  expel       remove a member whose machine is lost
   leave       give up the seat: hand over, be removed, stop
   erase       take what etcd-node put here off the machine
 
@@ -33,7 +34,7 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | stamp | preflight | own | binary | tls | config | seat | rollout | access | leave | erase) ;;
+    status | stamp | preflight | own | binary | tls | config | seat | rollout | access | expel | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"

@@ -37,6 +37,7 @@ class Registered:
     deleted_with: str
     protect: bool
     delete_before_replace: bool
+    retain_on_delete: bool
 
     @property
     def depends_on(self) -> set[str]:
@@ -122,6 +123,7 @@ class _Monitor(mocks.MockMonitor):
             deleted_with=_name(request.deletedWith),
             protect=request.protect,
             delete_before_replace=request.deleteBeforeReplace,
+            retain_on_delete=request.retainOnDelete,
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

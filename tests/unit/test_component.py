@@ -127,6 +127,32 @@ def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() ->
     assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
 
 
+def losing(seq: int, size: int = 3) -> Recording:
+    model = cluster(size)
+    instances = tuple(dataclasses.replace(one, lost=one.seq == seq) for one in model.instances)
+    return record(dataclasses.replace(model, instances=instances))
+
+
+def test_a_lost_machine_is_never_dialled_again() -> None:
+    found = losing(3)
+    assert found.resources["etcd:index:Instance", "etcd-3"].retain_on_delete
+    for step in (*FILES, "seat", "rollout"):
+        assert "*" in found.command(f"etcd-3-{step}").ignore_changes, step
+    for step in (*FILES, "seat", "rollout"):
+        assert "*" not in found.command(f"etcd-1-{step}").ignore_changes, step
+
+
+def test_a_lost_member_is_removed_by_a_survivor_before_anyone_joins() -> None:
+    found = losing(1)
+    expel = found.command("etcd-1-lost")
+    assert expel.parent == "etcd-2"
+    assert "--lost etcd-1=https://10.10.10.10:2380" in expel.inputs["create"]
+    assert "--peers etcd-3=https://10.10.10.12:2380" in expel.inputs["create"]
+    for seq in (2, 3):
+        assert "etcd-1-lost" in found.command(f"etcd-{seq}-seat").depends_on
+    assert found.outputs["etcd"]["endpoints"] == ["10.10.10.11:2379", "10.10.10.12:2379"]
+
+
 def test_a_seat_is_left_one_by_one_but_not_when_the_cluster_goes(three: Recording) -> None:
     seat = three.command("etcd-1-seat")
     assert "etcd-node leave" in seat.inputs["delete"]

@@ -586,9 +586,22 @@ def test_a_clusters_parameter_on_a_host_must_say_what_the_cluster_says(mistakes:
     )
 
 
-def test_a_cluster_needs_a_voter(mistakes: Mistakes) -> None:
-    (mistake,) = mistakes(group(seats("10.10.10.1", etcd_learner=True)))
-    assert mistake.problem == "no instance votes: all are learners"
+@pytest.mark.parametrize("why", ["etcd_learner", "etcd_lost"])
+def test_a_cluster_needs_a_voter(mistakes: Mistakes, why: str) -> None:
+    (mistake,) = mistakes(group(seats("10.10.10.1", **{why: True})))
+    assert mistake.problem == "no instance votes: all are learners or lost"
+
+
+def test_a_lost_machine_is_not_looked_for(read: Read, site: Site) -> None:
+    checked = dataclasses.replace(
+        site, access=dataclasses.replace(site.access, check_host_keys=True)
+    )
+    with pytest.raises(InvalidInventory) as invalid:
+        read(
+            group({**seats("10.10.10.1"), "10.10.10.2": {"etcd_seq": 2, "etcd_lost": 1}}),
+            site=checked,
+        )
+    assert [one.place for one in invalid.value.mistakes] == ["etcd.hosts.10.10.10.1"]
 
 
 def test_an_upload_needs_the_archive_of_every_architecture(
