@@ -101,6 +101,7 @@ class EtcdCluster(pulumi.ComponentResource):
                     "peer_url": one.peer_url,
                 }
                 for one in self._model.instances
+                if not one.lost
             ],
         }
 

@@ -39,9 +39,9 @@ class Instance(pulumi.ComponentResource):
         super().__init__("etcd:index:Instance", model.name, None, opts)
         self._model = model
         self._belonging = belonging
-        self._machine = Machine(model.node)
+        self._machine = Machine(model.node, away=model.lost)
         self._options = _options(model)
-        # A machine that is lost is never dialled again: what is in the state stays as it is.
+        # What is in the state of a machine that is lost stays as it is.
         self._frozen = pulumi.ResourceOptions(ignore_changes=["*"] if model.lost else None)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)

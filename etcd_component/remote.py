@@ -22,8 +22,12 @@ _DIAL_ATTEMPTS = 8
 class Machine:
     """Makes Commands for one node."""
 
-    def __init__(self, node: Node) -> None:
-        """The node as the inventory describes it, its login complete."""
+    def __init__(self, node: Node, *, away: bool = False) -> None:
+        """The node as the inventory describes it, its login complete unless it is `away`.
+
+        Commands of a machine that is away for good have no script, so they never dial.
+        """
+        self._away = away
         self._login = node.login
         self._connection = _connection(node.login)
 
@@ -74,9 +78,9 @@ class Machine:
         return remote.Command(
             name,
             connection=self._connection,
-            create=create,
-            update=update,
-            delete=delete,
+            create=None if self._away else create,
+            update=None if self._away else update,
+            delete=None if self._away else delete,
             stdin=stdin,
             add_previous_output_in_env=False,
             # A replacement must not run the old `delete` after the new `create`.
