@@ -14,7 +14,7 @@ def names(*seqs: int) -> list[str]:
 
 
 def write_hosts(stack: Stack, lab: Lab, hosts: dict[int, dict[str, object]]) -> None:
-    """Declare these hosts by their numbers, each on its own node, with what more is said of them."""
+    """Declare these hosts by number, each on its own node, with what more is said of them."""
     addressed = {lab.address(seq - 1): {"etcd_seq": seq, **more} for seq, more in hosts.items()}
     stack.write({"inventory": {"etcd": {"hosts": addressed, "vars": {"etcd_cluster": "etcd"}}}})
 
