@@ -157,7 +157,6 @@ Restart=on-failure
 RestartSec=2s
 TimeoutStartSec=infinity
 TimeoutStopSec=60s
-RuntimeDirectory={state}
 LimitNOFILE=65536
 OOMScoreAdjust=-1000
 IOSchedulingClass=best-effort

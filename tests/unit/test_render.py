@@ -72,7 +72,7 @@ def test_a_cluster_of_another_name_has_places_of_its_own() -> None:
     model = cluster(1, name="other")
     text = render.unit(model, model.instances[0])
     assert "/opt/etcd/clusters/other/bin/etcd" in text
-    assert "RuntimeDirectory=etcd-other" in text
+    assert "stamp --cluster other" in text
 
 
 def test_what_the_ca_and_the_files_are_names_a_rollout() -> None:
