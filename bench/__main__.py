@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,25 +43,28 @@ def measure_once(site: Site, size: int) -> Figures:
     runs["no change"] = site.pulumi(*UP)
     if site.started() != before:
         raise Failed("an update without a change restarted a member")
-    writer = Writer(Access(site.directory, site.outputs()))
+    access = Access.of(site.directory, site.outputs())
     site.configure(size, **CHANGE)
-    writer.start(QUIET_SECONDS)
-    runs["change"] = site.pulumi(*UP)
-    noticed = writer.stop()
+    with Writer(access) as writer:
+        time.sleep(QUIET_SECONDS)
+        changed = time.monotonic()
+        runs["change"] = site.pulumi(*UP)
+        end = time.monotonic()
     if set(site.started()) & set(before):
         raise Failed("the changed setting did not restart every member")
+    missing = len(writer.lost())
     runs["destroy"] = site.pulumi("destroy", "--yes", "--skip-preview")
 
-    say(f"  writer: {noticed}")
+    say(f"  failed writes: {writer.failed}, because: {', '.join(writer.reasons) or 'none'}")
     return {
         "bare": plain_ssh,
         **{name: run.seconds for name, run in runs.items()},
         "memory": max(run.peak_mib for run in runs.values()),
-        "gap_ms": noticed.gap_ms,
-        "quiet_gap_ms": noticed.quiet_gap_ms,
-        "writes": noticed.writes,
-        "failed": noticed.failed,
-        "lost": noticed.lost,
+        "gap_ms": 1000 * writer.longest_gap(changed, end),
+        "quiet_gap_ms": 1000 * writer.longest_gap(end=changed),
+        "writes": len(writer.acknowledged),
+        "failed": writer.failed,
+        "lost": missing,
     }
 
 

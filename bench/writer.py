@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from bench.client import UNAUTHENTICATED, Access, Member, Refused, decoded, encoded
 from bench.writes import longest_gap, lost
@@ -18,6 +19,8 @@ PREFIX = "/bench/"
 _PAUSE = 0.03
 """Seconds between two writes of a thread: the writer must not be what loads the machine."""
 _PAGE = 2000
+_FIRST_WRITE = 30
+"""Seconds that a cluster may take to acknowledge the first writes."""
 
 
 @dataclass(slots=True)
@@ -30,25 +33,8 @@ class Record:
     """Attempts that were not acknowledged: when, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """What clients noticed of a change."""
-
-    gap_ms: float
-    """Longest time without an acknowledged write, over all threads."""
-    quiet_gap_ms: float
-    """The same before the change began: what the machine itself does."""
-    writes: int
-    failed: int
-    """Attempts that were not acknowledged; each was repeated at another member."""
-    lost: int
-    """Acknowledged writes that are not there afterwards."""
-    reasons: Sequence[str]
-    """Why attempts failed, each reason once."""
-
-
 class Writer:
-    """Writes from `start` to `stop`."""
+    """Writes as long as its context lasts."""
 
     def __init__(self, access: Access) -> None:
         """Log in, so that the first write need not."""
@@ -60,34 +46,52 @@ class Writer:
             threading.Thread(target=self._write, args=(number, record), daemon=True)
             for number, record in enumerate(self._records)
         ]
-        self._started = self._changed = 0.0
 
-    def start(self, quiet: float) -> None:
-        """Begin, and write for `quiet` seconds before anything is changed."""
-        self._started = time.monotonic()
+    def __enter__(self) -> Self:
+        """Begin, and wait until every thread has written."""
         for thread in self._threads:
             thread.start()
-        time.sleep(quiet)
-        self._changed = time.monotonic()
+        give_up = time.monotonic() + _FIRST_WRITE
+        while not all(record.acknowledged for record in self._records):
+            if time.monotonic() > give_up:
+                self._over.set()
+                raise Refused(f"no write succeeds: {self.reasons}")
+            time.sleep(_PAUSE)
+        return self
 
-    def stop(self) -> Noticed:
-        """End, read everything back, and say what was noticed."""
-        end = time.monotonic()
+    def __exit__(self, *_: object) -> None:
+        """End."""
         self._over.set()
         for thread in self._threads:
             thread.join()
-        promised = {
-            key: when for record in self._records for key, when in record.acknowledged.items()
-        }
-        failures = [one for record in self._records for one in record.failures]
-        return Noticed(
-            gap_ms=1000 * longest_gap(promised.values(), self._changed, end),
-            quiet_gap_ms=1000 * longest_gap(promised.values(), self._started, self._changed),
-            writes=len(promised),
-            failed=len(failures),
-            lost=len(lost(promised, self._stored())),
-            reasons=sorted({reason for _, reason in failures}),
-        )
+
+    @property
+    def acknowledged(self) -> dict[str, float]:
+        """When each key was acknowledged (monotonic clock)."""
+        return {key: when for one in self._records for key, when in one.acknowledged.items()}
+
+    @property
+    def failed(self) -> int:
+        """How many attempts were not acknowledged; each was repeated at another member."""
+        return sum(len(one.failures) for one in self._records)
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why attempts failed, each reason once."""
+        return sorted({reason for one in self._records for _, reason in one.failures})
+
+    def longest_gap(self, start: float | None = None, end: float | None = None) -> float:
+        """The longest time in seconds without an acknowledged write, over all threads.
+
+        From the first to the last one, unless times are given.
+        """
+        times = self.acknowledged.values()
+        first = min(times) if start is None else start
+        return longest_gap(times, first, max(times) if end is None else end)
+
+    def lost(self) -> Sequence[str]:
+        """Keys of acknowledged writes that are not there. There must be none."""
+        return lost(self.acknowledged, self._stored())
 
     def _write(self, number: int, record: Record) -> None:
         members = [Member(url, self._access) for url in self._access.urls]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cryptography import x509
 
+from bench.client import Access
 from etcd_component import render
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
 from tests.node.authority import Authority
@@ -315,6 +316,13 @@ class Members:
         context = ssl.create_default_context(cafile=str(self._client_files / "ca.pem"))
         context.load_cert_chain(self._client_files / "client.pem")
         return context
+
+    def client(self, *seqs: int) -> Access:
+        """A client that may write, through these instances; all of them if none is named."""
+        urls = [
+            f"https://{self.lab_address(seq)}:{self.client_port}" for seq in seqs or self.everyone
+        ]
+        return Access(urls, self.tls, PASSWORD)
 
     def connect(self, seq: int, seconds: float = 10) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(

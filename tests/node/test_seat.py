@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bench.writer import Writer
 from lab import Lab
 from tests.node.conftest import Cluster
 from tests.node.members import HURRY, Members, credentials, eventually, in_parallel
-from tests.node.writer import Writer
 
 VOTERS = {"etcd-1": "voter", "etcd-2": "voter", "etcd-3": "voter"}
 
@@ -236,7 +236,7 @@ def test_a_single_member_grows_by_two_at_once_and_goes_on_writing(cluster: Clust
     """Authentication is still off; etcd takes one learner at a time, so one of the two waits."""
     three = prepared(cluster(3))
     three.seat(1, founders=[1])
-    with Writer(three, through=[1]) as writer:
+    with Writer(three.client(1)) as writer:
         joined = in_parallel(lambda seq: three.seat(seq, founders=[1]), [2, 3])
 
     assert three.roles() == VOTERS
