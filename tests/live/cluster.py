@@ -1,23 +1,20 @@
-"""The cluster as its clients see it: etcdctl on this machine, TLS, and writers on the gateway."""
+"""The cluster as its clients see it: etcdctl on this machine, TLS, and the gateway."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import socket
 import ssl
 import subprocess
-import threading
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
-from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+
+from bench.client import Access
 
 SECONDS = 30
 
@@ -109,6 +106,10 @@ class Asked:
             assert anonymous.returncode != 0
             assert "user name is empty" in anonymous.stderr
 
+    def access(self) -> Access:
+        """A client that writes through the gateway, by way of every endpoint."""
+        return Access(self.endpoints, self.context(), self.environment["ETCDCTL_PASSWORD"])
+
     def context(self) -> ssl.SSLContext:
         """TLS as a client of this cluster speaks it."""
         context = ssl.create_default_context(cafile=self.environment["ETCDCTL_CACERT"])
@@ -128,96 +129,3 @@ def served_certificate(address: str, port: int = 2379) -> x509.Certificate:
         der = tls.getpeercert(binary_form=True)
     assert der is not None
     return x509.load_der_x509_certificate(der)
-
-
-@dataclass
-class Writer:
-    """Threads that write through the gRPC gateway, each its own keys, trying endpoints in turn.
-
-    A write that fails is tried again until it is acknowledged; `failed` counts the attempts.
-    """
-
-    asked: Asked
-    threads: int = 3
-    acknowledged: dict[str, str] = field(default_factory=dict)
-    times: list[float] = field(default_factory=list)
-    failed: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> Writer:
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._context = self.asked.context()
-        self._running = [
-            threading.Thread(target=self._write, args=[number]) for number in range(self.threads)
-        ]
-        for one in self._running:
-            one.start()
-        give_up = time.monotonic() + SECONDS
-        while len(self.times) < self.threads and time.monotonic() < give_up:
-            time.sleep(0.05)
-        assert self.times, f"no write succeeds: {self.errors[:3]}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for one in self._running:
-            one.join(SECONDS)
-
-    @property
-    def longest_gap(self) -> float:
-        """Seconds between two acknowledged writes, at worst."""
-        return max(later - earlier for earlier, later in pairwise(sorted(self.times)))
-
-    def lost(self) -> dict[str, str]:
-        """Acknowledged writes that the cluster does not hold."""
-        shown = self.asked.json("get", "writer/", "--prefix")
-        held = {
-            base64.b64decode(one["key"]).decode(): base64.b64decode(one["value"]).decode()
-            for one in shown.get("kvs", [])
-        }
-        return {key: text for key, text in self.acknowledged.items() if held.get(key) != text}
-
-    def _write(self, number: int) -> None:
-        endpoints = cycle(self.asked.endpoints)
-        for _ in range(number):
-            next(endpoints)
-        endpoint, token = next(endpoints), None
-        written = 0
-        while not self._stop.is_set():
-            key, value = f"writer/{number}/{written}", f"{written}"
-            try:
-                token = token or self._log_in(endpoint)
-                self._call(endpoint, "kv/put", {"key": _coded(key), "value": _coded(value)}, token)
-            except (OSError, ValueError) as error:
-                with self._lock:
-                    self.failed += 1
-                    self.errors.append(f"{endpoint}: {error}")
-                endpoint, token = next(endpoints), None
-                continue
-            with self._lock:
-                self.acknowledged[key] = value
-                self.times.append(time.monotonic())
-            written += 1
-
-    def _log_in(self, endpoint: str) -> str:
-        login = {
-            "name": self.asked.environment["ETCDCTL_USER"],
-            "password": self.asked.environment["ETCDCTL_PASSWORD"],
-        }
-        return str(self._call(endpoint, "auth/authenticate", login, None)["token"])
-
-    def _call(
-        self, endpoint: str, path: str, body: dict[str, str], token: str | None
-    ) -> dict[str, Any]:
-        headers = {"Authorization": token} if token else {}
-        request = urllib.request.Request(
-            f"{endpoint}/v3/{path}", json.dumps(body).encode(), headers
-        )
-        with urllib.request.urlopen(request, timeout=3, context=self._context) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-
-
-def _coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
