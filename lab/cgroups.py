@@ -43,8 +43,17 @@ def ensure(naming: Naming, number: int) -> list[Path]:
         return []
     groups = _groups(naming, number)
     for group in groups:
-        group.mkdir(parents=True, exist_ok=True)
+        _make(group)
     return groups
+
+
+def _make(group: Path) -> None:
+    # The parent is empty, and may be removed, until another node's group is in it.
+    for _ in range(50):
+        with contextlib.suppress(FileNotFoundError):
+            group.mkdir(parents=True, exist_ok=True)
+            return
+    group.mkdir(parents=True, exist_ok=True)
 
 
 def members(naming: Naming, number: int) -> list[Process]:
