@@ -24,7 +24,7 @@ for unit in /etc/systemd/system/etcd*.service; do
 done
 systemctl daemon-reload
 systemctl reset-failed
-rm -rf /data /etc/etcd /opt/etcd /srv/etcd* /usr/local/bin/etcd* /usr/local/sbin/etcd-node
+rm -rf /data /etc/etcd /opt/etcd /srv/etcd* /usr/local/bin/etcd* /usr/local/sbin/etcd*
 rm -rf /run/etcd* /run/lock/etcd-node.* /var/tmp/etcd*
 ! getent passwd etcd >/dev/null || userdel etcd
 ! getent group etcd >/dev/null || groupdel etcd
