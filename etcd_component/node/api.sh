@@ -101,17 +101,23 @@ is_ready() {
 # What a peer says on its peer port, which answers without a login and without quorum. Prints
 #   formed | forming | not-running | unreachable REASON
 probe() {
-  if answer=$(request_time=3 request "$1/version"); then
-    case $answer in
-      *'"etcdcluster":"not_decided"'*) say forming ;;
-      *'"etcdcluster":"'[0-9]*) say formed ;;
-      *) say "unreachable (it answered: $(said "$answer"))" ;;
-    esac
-  elif refused "$answer" "$1"; then
-    say not-running
-  else
-    say "unreachable ($(said "$answer"))"
-  fi
+  for _ in 1 2 3; do
+    if answer=$(request_time=3 request "$1/version"); then
+      case $answer in
+        *'"etcdcluster":"not_decided"'*) say forming && return ;;
+        *'"etcdcluster":"'[0-9]*) say formed && return ;;
+      esac
+    elif refused "$answer" "$1"; then
+      say not-running && return
+    fi
+    # One that begins to listen between two looks, or is about to answer, is asked again; one that
+    # keeps silent, or shows a wrong certificate, is not.
+    case $answer in 'curl: (7) '* | 'curl: (35) '* | 'curl: (52) '* | 'curl: (56) '*) sleep 0.3 ;; *) break ;; esac
+  done
+  case $answer in
+    'curl: '*) say "unreachable ($(said "$answer"))" ;;
+    *) say "unreachable (it answered: $(said "$answer"))" ;;
+  esac
 }
 
 # Did the machine itself answer that nothing listens there? A host that is away, a firewall that
