@@ -1,5 +1,7 @@
 """The README is read as a person reads it."""
 
+from pathlib import Path
+
 from tests.live.readme import Step, broken_promises, script, steps
 
 TEXT = """\
@@ -48,3 +50,11 @@ def test_how_many_resources_there_are_is_no_promise() -> None:
 def test_a_promised_line_that_is_not_seen_is_told_with_its_command() -> None:
     todo = [Step("first", ("done",)), Step("second")]
     assert broken_promises(todo, "@@@ 0\nfailed\n@@@ 1\ndone\n") == ["$ first\ndone"]
+
+
+def test_who_tries_the_readme_writes_no_state_where_somebody_else_s_is() -> None:
+    # Pulumi takes `~` from the list of users and not from HOME, which the live test sets.
+    todo = steps((Path(__file__).parents[2] / "README.md").read_text())
+    assert [step.command for step in todo if step.command.startswith("pulumi login")] == [
+        "pulumi login file://$HOME/etcd-state"
+    ]
