@@ -15,6 +15,8 @@ from tests.live.nodes import shell
 _KEY = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----\s+(.+?)\s+-----END", re.DOTALL)
 _PUBLIC = re.compile(r"(ssh|ecdsa)-\S+ AAAA.*|[0-9a-f.:]+")
 """What goes into the state with a secret, and is none: host keys and addresses."""
+_SECRET_LINE = {"EC ": 0, "": 1, "OPENSSH ": 3}
+"""Which line of a key's text holds secret bytes, by kind; others are as in the public key."""
 _SHORTEST = 12
 _MARKS = "/root/marks"
 
@@ -27,9 +29,7 @@ def marks(secrets: Iterable[str]) -> set[str]:
 def _marks_of(secret: str) -> Iterator[str]:
     if keys := _KEY.findall(secret):
         for kind, body in keys:
-            lines = body.split()
-            # An OpenSSH key begins as every other does.
-            yield from lines[1:] if kind.startswith("OPENSSH") else lines
+            yield body.split()[_SECRET_LINE[kind]]
         return
     if secret.startswith('{"name"'):
         yield from _marks_of(json.loads(secret)["password"])
