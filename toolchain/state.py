@@ -2,6 +2,7 @@
 
     python state.py recover STACK   remove dead locks, forget interrupted operations
     python state.py alone STACK     fail when another stack's cluster is on the lab's nodes
+    python state.py guarded         succeed when the exported stack on standard input is guarded
 
 The backend is the one of PULUMI_BACKEND_URL, else the one that `pulumi login` chose. Any other kind
 than `file://` has no locks that could be judged from here, so `recover` leaves it to Pulumi.
@@ -22,6 +23,7 @@ from typing import Any
 
 PROJECT = "etcd"
 NODE_RESOURCE = "command:remote:Command"
+SAFEGUARD = "etcd:index:Safeguard"
 
 
 class StateError(Exception):
@@ -217,9 +219,17 @@ def require_alone(stack: str) -> None:
             raise StateError(message)
 
 
+def is_guarded(exported: str) -> bool:
+    """Tell whether an exported stack holds a cluster that `etcd_safeguard` protects."""
+    resources = json.loads(exported or "{}").get("deployment", {}).get("resources") or []
+    return any(each["type"] == SAFEGUARD and each.get("protect") for each in resources)
+
+
 def main() -> int:
-    """Run one of the two verbs; return the exit status."""
+    """Run one of the verbs; return the exit status."""
     verbs = {"recover": recover, "alone": require_alone}
+    if sys.argv[1:] == ["guarded"]:
+        return 0 if is_guarded(sys.stdin.read()) else 1
     try:
         verb, stack = sys.argv[1:]
         verbs[verb](stack)

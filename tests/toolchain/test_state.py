@@ -149,3 +149,16 @@ def test_operations_that_were_cut_off_are_forgotten_and_named(project: Project) 
     assert "etcd-1-seat" in done.stderr
     assert not project.state()["deployment"].get("pending_operations")
     assert project.pulumi("stack", "output", "--stack", "three", "answer").stdout == "42\n"
+
+
+def test_a_guarded_stack_is_known_by_its_safeguard() -> None:
+    def asked(protect: bool) -> int:
+        exported = {
+            "deployment": {"resources": [{"type": "etcd:index:Safeguard", "protect": protect}]}
+        }
+        script = [sys.executable, "toolchain/state.py", "guarded"]
+        done = subprocess.run(script, input=json.dumps(exported), text=True, check=False)
+        return done.returncode
+
+    assert asked(protect=True) == 0
+    assert asked(protect=False) == 1
