@@ -54,7 +54,7 @@ def test_a_second_run_waits_for_the_first(cluster: Cluster) -> None:
     first = one.begin(1, "access", stdin=credentials())
     eventually("the first is at work", lambda: one.shell(1, "pgrep -f '[c]url -sS'", check=False))
     second = one.begin(1, "access", stdin=credentials())
-    eventually("the second waits", lambda: one.shell(1, "pgrep -f '[f]lock -w'", check=False))
+    eventually("the second waits", lambda: one.shell(1, "pgrep -f '[f]lock -w 610'", check=False))
     one.shell(1, "systemctl kill -s CONT etcd")
     said = [each.communicate(timeout=60)[0] for each in (first, second)]
 
