@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.node.conftest import Cluster
-from tests.node.members import Members, in_parallel
+from tests.node.members import Members, eventually, in_parallel
 
 
 def status(members: Members, seq: int = 1) -> str:
@@ -31,6 +31,8 @@ def test_what_is_not_well_is_described(cluster: Cluster) -> None:
     three = cluster(3).found()
     three.change(snapshot_count=9998)
     in_parallel(three.stop, [2, 3])
+    # A leader that has lost its followers steps down when its election timeout is over.
+    eventually("nobody leads", lambda: "leader" not in status(three))
     said = status(three)
     assert "files       differ from what runs; `pulumi up` rolls them out\n" in said
     assert "voter   not-running at https://10.10.13.11:2380" in said
