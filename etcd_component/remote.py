@@ -7,6 +7,7 @@ its update when any input changes, the connection included.
 
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
@@ -36,10 +37,13 @@ class Machine:
 
         `options` are flags, or pairs of a flag and its value.
         """
+        return self._command_line(NODE_PROGRAM, subcommand, *options)
+
+    def _command_line(self, program: str, subcommand: str, *options: str | Sequence[str]) -> str:
         lines = [[one] if isinstance(one, str) else one for one in options]
         return " \\\n  ".join(
             [
-                f"{self._sudo}{NODE_PROGRAM} {subcommand}",
+                f"{self._sudo}{program} {subcommand}",
                 *(" ".join(shlex.quote(word) for word in line) for line in lines),
             ]
         )
@@ -49,7 +53,7 @@ class Machine:
 
         `own` are the options with which the machine is marked as this stack's.
         """
-        check = self.etcd_node("preflight", *options).replace(NODE_PROGRAM, 'sh "$program"', 1)
+        check = self._command_line('sh "$program"', "preflight", *options)
         return "\n".join(
             [
                 "program=$(mktemp) && trap 'rm -f \"$program\"' EXIT",
@@ -127,29 +131,22 @@ def remember(
 
 
 def _connection(login: Login) -> remote.ConnectionArgs:
-    bastion = login.bastion
-    return remote.ConnectionArgs(
-        host=login.host,
-        port=login.port,
-        user=login.user,
-        private_key=_secret(login.private_key),
-        private_key_password=_secret(login.private_key_passphrase),
-        host_key=login.host_key,
-        dial_error_limit=_DIAL_ATTEMPTS,
-        per_dial_timeout=_DIAL_SECONDS,
-        proxy=None
-        if bastion is None
-        else remote.ProxyConnectionArgs(
-            host=bastion.host,
-            port=bastion.port,
-            user=bastion.user,
-            private_key=_secret(bastion.private_key),
-            private_key_password=_secret(bastion.private_key_passphrase),
-            host_key=bastion.host_key,
-            dial_error_limit=_DIAL_ATTEMPTS,
-            per_dial_timeout=_DIAL_SECONDS,
-        ),
-    )
+    proxy = remote.ProxyConnectionArgs(**_way_in(login.bastion)) if login.bastion else None
+    return remote.ConnectionArgs(proxy=proxy, **_way_in(login))
+
+
+def _way_in(login: Login) -> dict[str, Any]:
+    """The arguments that a connection and its bastion have in common."""
+    return {
+        "host": login.host,
+        "port": login.port,
+        "user": login.user,
+        "private_key": _secret(login.private_key),
+        "private_key_password": _secret(login.private_key_passphrase),
+        "host_key": login.host_key,
+        "dial_error_limit": _DIAL_ATTEMPTS,
+        "per_dial_timeout": _DIAL_SECONDS,
+    }
 
 
 def _secret(text: str | None) -> pulumi.Output[str] | None:

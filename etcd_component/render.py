@@ -48,19 +48,7 @@ def etcd_config(cluster: Cluster, instance: Instance) -> str:
             "name": instance.name,
             "data-dir": instance.data_dir,
             "listen-peer-urls": _listen(instance, instance.peer_port),
-            # The local address lets a person on the node, and the node program, always in.
-            "listen-client-urls": ",".join(
-                dict.fromkeys(
-                    [
-                        _listen(instance, instance.client_port),
-                        *(
-                            [f"https://127.0.0.1:{instance.client_port}"]
-                            if instance.node.is_ip
-                            else []
-                        ),
-                    ]
-                )
-            ),
+            "listen-client-urls": ",".join(_client_listeners(instance)),
             "initial-advertise-peer-urls": instance.peer_url,
             "advertise-client-urls": instance.client_url,
             **_settings(cluster),
@@ -118,6 +106,14 @@ def _transport(cluster: Cluster) -> dict[str, Any]:
             "allowed-hostname": [cluster.name],
         },
     }
+
+
+def _client_listeners(instance: Instance) -> list[str]:
+    own = _listen(instance, instance.client_port)
+    # The local address lets a person on the node, and the node program, always in.
+    local = f"https://127.0.0.1:{instance.client_port}"
+    # A DNS name listens on all addresses, this one too; so may a lone member at it.
+    return [own] if not instance.node.is_ip or own == local else [own, local]
 
 
 def _listen(instance: Instance, port: int) -> str:
