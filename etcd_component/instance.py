@@ -104,9 +104,11 @@ class Instance(pulumi.ComponentResource):
             options.append(("--url", settings.archive_url))
         if settings.install == "upload" and settings.archive_file is not None:
             source = settings.archive_file_for(self._model.arch) or ""
-            # Named after the node, since a new connection alone would not copy again.
-            address = self._model.node.address
-            path = f"/var/tmp/etcd-{settings.version}-{self._model.name}-{address}.tar.gz"  # noqa: S108
+            # Copied again only under another name: a new address is another machine, and one that
+            # is reseated has an empty disk.
+            label = f"{self._model.name}-{self._model.node.address}"
+            again = f"-{self._model.reseat}" if self._model.reseat else ""
+            path = f"/var/tmp/etcd-{settings.version}-{label}{again}.tar.gz"  # noqa: S108
             options.append(("--archive", path))
             needed.append(
                 self._machine.upload(

@@ -333,3 +333,15 @@ def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path: Pat
     upload = found.resources["command:remote:CopyToRemote", "etcd-1-archive"]
     assert "10.10.10.10" in upload.inputs["remotePath"]
     assert "etcd-1-archive" in found.command("etcd-1-binary").depends_on
+
+
+def test_an_archive_is_uploaded_again_to_a_machine_that_lost_its_disk(tmp_path: Path) -> None:
+    archive = tmp_path / "etcd.tar.gz"
+    archive.write_bytes(b"archive")
+    model = cluster(1, install="upload", archive_file=str(archive))
+    asked = dataclasses.replace(model.instances[0], reseat=1)
+    before, after = record(model), record(dataclasses.replace(model, instances=(asked,)))
+    upload = ("command:remote:CopyToRemote", "etcd-1-archive")
+    path = after.resources[upload].inputs["remotePath"]
+    assert path != before.resources[upload].inputs["remotePath"]
+    assert f"--archive {path}" in after.command("etcd-1-binary").inputs["create"]
