@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import check
+
 TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "error", "skipped")
 FROM_SKIPPED = "Skipped: "
@@ -80,3 +82,14 @@ def part_of(nodeid: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Parts(), "parts")
+
+
+@pytest.fixture(scope="session")
+def lab_or_fail() -> None:
+    """Tests behind this need a machine on which a lab can run; a build machine must be one."""
+    check.install_packages(print)
+    problems = "; ".join(check.findings())
+    if problems and os.environ.get("CI") == "true":
+        pytest.fail(f"a lab cannot run here: {problems}")
+    if problems:
+        pytest.skip(f"a lab cannot run here: {problems}")

@@ -12,7 +12,7 @@ from tests.lab.conftest import program, traces
 
 
 @pytest.fixture
-def lab(lab_or_fail: None) -> Iterator[Lab]:
+def lab(one_run_at_a_time: None) -> Iterator[Lab]:
     lab = Lab.named("labcrash", "10.10.253")
     lab.down()
     assert traces(lab) == []

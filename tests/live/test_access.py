@@ -10,15 +10,13 @@ import ssl
 import urllib.error
 import urllib.request
 import warnings
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.authority import dated, named, pem_of, unlocked
 from tests.live.conftest import Ask
 from tests.live.nodes import FIRST, shell
 from tests.live.stack import Stack
@@ -50,28 +48,10 @@ def trusting(stack: Stack) -> ssl.SSLContext:
 
 def foreign_identity(place: Path) -> Path:
     """A certificate and key of a CA that is not the cluster's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
+    key, name = ec.generate_private_key(ec.SECP256R1()), named("root")
+    certificate = dated(name, name, key).sign(key, hashes.SHA256())
     file = place / "foreign.pem"
-    file.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    file.write_text(pem_of(certificate) + unlocked(key))
     return file
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from lab import Lab
 from lab.releases import VERSIONS
+from tests.authority import dated, named, pem_of, unlocked
 from tests.live.cluster import served_certificate
 from tests.live.conftest import Ask, inventory
 from tests.live.nodes import FIRST, process, shell, traces
@@ -81,29 +80,14 @@ def test_the_other_supported_lines_run_too(
 
 def own_authority() -> tuple[str, str]:
     """A CA's certificate and key, as a person has them from elsewhere."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pigsty-ca")])
-    now = datetime.now(UTC)
+    key, name = ec.generate_private_key(ec.SECP384R1()), named("pigsty-ca")
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=7000))
+        dated(name, name, key, days=7000)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode(),
-    )
+    return pem_of(certificate), unlocked(key)
 
 
 def test_a_given_ca_and_a_given_password_with_odd_characters_are_used(

@@ -21,7 +21,7 @@ from cryptography import x509
 from bench.client import Access
 from etcd_component import render
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
-from tests.node.authority import Authority
+from tests.authority import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ import pytest
 from bench.writer import Writer
 from etcd_component import render
 from lab import Lab
-from tests.node.authority import Authority
+from tests.authority import Authority
 from tests.node.conftest import Cluster
 from tests.node.members import HURRY, Members, eventually, in_parallel
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.authority import Authority
+from tests.authority import Authority
 from tests.node.conftest import Cluster
 from tests.node.members import Members
 

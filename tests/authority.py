@@ -1,4 +1,4 @@
-"""A CA of the tests' own, which signs members and clients."""
+"""Certificates of the tests' own: a CA that signs members and clients, and what it is made of."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Authority:
     )
 
     def __post_init__(self) -> None:
-        self._name = _name("test CA")
+        self._name = named("test CA")
         self.certificate = (
-            _dated(self._name, self._name, self.key)
+            dated(self._name, self._name, self.key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self.key, hashes.SHA256())
         )
 
     @property
     def pem(self) -> str:
-        return _pem(self.certificate)
+        return pem_of(self.certificate)
 
     @property
     def bundle(self) -> str:
@@ -59,30 +59,42 @@ class Authority:
     def _issue(self, name: str, names: Sequence[x509.GeneralName]) -> tuple[str, str]:
         key = ec.generate_private_key(ec.SECP256R1())
         both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = _dated(_name(name), self._name, key).add_extension(
+        builder = dated(named(name), self._name, key).add_extension(
             x509.ExtendedKeyUsage(both), critical=False
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
-        return _pem(certificate), key.private_bytes(
+        return pem_of(certificate), key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         ).decode()
 
 
-def _name(common: str) -> x509.Name:
+def named(common: str) -> x509.Name:
+    """A subject with this common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def pem_of(certificate: x509.Certificate) -> str:
+    """A certificate, PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _dated(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+def unlocked(key: ec.EllipticCurvePrivateKey) -> str:
+    """A private key, PEM, without a passphrase."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def dated(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 30
 ) -> x509.CertificateBuilder:
+    """The beginning of a certificate, less what it may be used for."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -91,5 +103,5 @@ def _dated(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_after(now + timedelta(days=days))
     )
