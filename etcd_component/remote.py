@@ -49,7 +49,7 @@ class Machine:
         )
 
     def first_contact(self, own: Sequence[Sequence[str]], options: Sequence[Sequence[str]]) -> str:
-        """Run preflight from the program on standard input, and only then leave it there.
+        """Run preflight from the program on standard input, and only then have it install itself.
 
         `own` are the options with which the machine is marked as this stack's.
         """
@@ -59,8 +59,7 @@ class Machine:
                 "program=$(mktemp) && trap 'rm -f \"$program\"' EXIT",
                 'cat >"$program" &&',
                 f"{check} &&",
-                f'{self._sudo}install -D -m 755 "$program" {NODE_PROGRAM} &&',
-                self.etcd_node("own", *own),
+                self._command_line('sh "$program"', "own", *own),
             ]
         )
 

@@ -7,6 +7,9 @@ die() {
   exit 1
 }
 
+# Not yet as it should be: fail, and leave the reason in $why_not for who gives up waiting.
+fault() { why_not=$* && return 1; }
+
 # The state that a timed-out subcommand names in its last line.
 doing=starting
 
@@ -48,6 +51,7 @@ place_paths() {
   versions=/opt/etcd/versions
   running=/opt/etcd/clusters/$cluster
   unit_file=/etc/systemd/system/$unit
+  itself=/usr/local/sbin/etcd-node
   etcdctl=/usr/local/sbin/etcdctl
   # Root's alone: a file that root writes must not stand where etcd's user can put a link.
   run=/run/etcd-node

