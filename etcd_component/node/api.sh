@@ -142,6 +142,7 @@ other_voters() { member_lines "$(request "$peer_url/members")" | voters_among; }
 # Log in at the first of the client URLs in $1 that lets root in. Sets $endpoint. Learners do not
 # serve logins, and for a moment after an election nobody does.
 choose_endpoint() {
+  choice=$1
   patience=$(($(date +%s) + 15))
   while :; do
     for endpoint in $1; do
@@ -153,6 +154,9 @@ choose_endpoint() {
   done
   die "no member lets root in (asked: $(printf '%s' "${1:-nobody}" | tr '\n' ' '); the last answer: $(said "${answer:-}")). Is there a quorum? \`etcd-node status\` on the nodes shows it"
 }
+
+# The one that was chosen may be leaving too, and be gone by now.
+choose_again() { choose_endpoint "$choice"; }
 
 # Log in where a login is served: at this member, else by way of another voter.
 log_in_near() {
@@ -173,7 +177,12 @@ role_among() { # this member's role among the member lines $1
 
 # Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.
 load_members() {
-  answer=$(etcd "$endpoint" cluster/member/list '{}') ||
-    die "$endpoint does not give the member list: $(said "$answer")"
+  give_up=$(($(date +%s) + 15))
+  until answer=$(etcd "$endpoint" cluster/member/list '{}'); do
+    [ "$(date +%s)" -lt "$give_up" ] ||
+      die "$endpoint does not give the member list: $(said "$answer")"
+    sleep 0.3
+    choose_again
+  done
   members=$(member_lines "$answer")
 }

@@ -54,11 +54,12 @@ ask_for_members() {
 await_quorum_without_me() {
   [ "$(field 5 "$mine")" = voter ] || return 0
   doing="counting the members that stay"
-  give_up=$(($(date +%s) + 15))
+  wait_until=$(($(date +%s) + 15))
   until quorum_stays_without_me; do
-    [ "$(date +%s)" -lt "$give_up" ] ||
+    [ "$(date +%s)" -lt "$wait_until" ] ||
       die "$name cannot leave: $why_not. Nothing was removed. Bring them back and run it again"
     sleep 0.3
+    choose_again
     load_members
   done
 }
@@ -86,8 +87,7 @@ give_leadership_away() {
   [ "$(unit_state)" = active ] || return 0
   doing="handing the leadership over"
   give_up=$(($(date +%s) + 15))
-  status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
-  while [ "$(json leader "$status")" = "$(field 1 "$mine")" ]; do
+  while i_am_leader; do
     # $endpoint belongs to another voter, which has just shown that it is well.
     if answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"$(json member_id "$status")\"}"); then
       say "$name: handed the leadership over"
@@ -96,8 +96,12 @@ give_leadership_away() {
     [ "$(date +%s)" -lt "$give_up" ] ||
       die "$name is the leader and could not hand over: $(said "$answer"). Nothing was removed"
     sleep 0.3
-    status=$(status_of "$endpoint") || die "$endpoint does not give its status: $(said "$status")"
   done
+}
+
+i_am_leader() {
+  until status=$(status_of "$endpoint"); do choose_again; done
+  [ "$(json leader "$status")" = "$(field 1 "$mine")" ]
 }
 
 do_erase() {

@@ -150,6 +150,7 @@ change_members() { # change_members SECONDS PATH BODY
     [ "$told" = "$answer" ] || say "$name: waiting, etcd says: $(said "$answer")"
     told=$answer
     sleep 0.3
+    case $told in 'curl: '*) choose_again ;; esac
   done
 }
 
