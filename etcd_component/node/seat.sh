@@ -143,14 +143,14 @@ change_members() { # change_members SECONDS PATH BODY
   while ! answer=$(etcd "$endpoint" "cluster/member/$2" "$3"); do
     case $answer in
       *'unhealthy cluster'* | *'too many learner'* | *'not enough started members'* | \
-        *'in sync with leader'* | *'timed out'* | *'leader changed'* | *'no leader'* | 'curl: '*) ;;
+        *'in sync with leader'* | *'timed out'* | *'leader changed'* | *'no leader'* | *'server stopped'* | 'curl: '*) ;;
       *) return 1 ;;
     esac
     [ "$(date +%s)" -lt "$give_up" ] || return 1
     [ "$told" = "$answer" ] || say "$name: waiting, etcd says: $(said "$answer")"
     told=$answer
     sleep 0.3
-    case $told in 'curl: '*) choose_again ;; esac
+    case $told in 'curl: '* | *'server stopped'*) choose_again ;; esac
   done
 }
 
