@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import access
+from etcd_component import access, rotation
 from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
 from etcd_component.pki import Identity, Pki
@@ -64,16 +64,28 @@ class EtcdCluster(pulumi.ComponentResource):
         expelled = [survivor.expel(one) for one in model.instances if one.lost]
         # One member after another is rolled out, and none before all have their seats.
         done = [*expelled, *(one.take_seat(genesis, expelled) for one in instances.values())]
+        rolled_out: list[pulumi.Resource] = []
         for one in instances.values():
-            done.append(one.roll_out(after=done[:]))
+            rolled_out.append(one.roll_out(after=[*done, *rolled_out]))
+        done += rolled_out
         done.append(
             access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
         )
 
         self.client_urls = ",".join(model.client_urls)
         self.endpoints = list(model.endpoints)
-        self.ca_cert = pki.bundle
-        self.client = pki.client(f"{model.name}-client", self)
+        # A node refuses certificates that would cut members off; clients do not get them either.
+        certified = [one.certified for one in instances.values()]
+        self.ca_cert = pulumi.Output.all(pki.bundle, *(one.urn for one in certified)).apply(_first)
+        self.client = pki.client(
+            f"{model.name}-client", pulumi.ResourceOptions(parent=self, depends_on=certified)
+        )
+        done += rotation.follow(
+            model,
+            certified=[*certified, self.client.resource],
+            rolled_out=rolled_out,
+            opts=child,
+        )
         Safeguard(
             f"{model.name}-safeguard",
             pulumi.ResourceOptions.merge(

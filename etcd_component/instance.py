@@ -31,6 +31,8 @@ class Instance(pulumi.ComponentResource):
 
     checked: pulumi.Resource
     """Done when the node is known to be fit; nothing was changed on it before."""
+    certified: pulumi.Resource
+    """Done when certificate, key and CA bundle are in place."""
 
     def __init__(
         self, model: Model, belonging: Belonging, opts: pulumi.ResourceOptions | None = None
@@ -46,7 +48,8 @@ class Instance(pulumi.ComponentResource):
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
         self.checked = self._check_node()
-        self._files = [self._install(), self._put_certificate(), self._put_config()]
+        self.certified = self._put_certificate()
+        self._files = [self._install(), self.certified, self._put_config()]
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(

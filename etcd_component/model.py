@@ -7,12 +7,14 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.ssh import Login
 
 __all__ = [
+    "GIVEN",
+    "Authority",
     "Cluster",
     "Instance",
     "InvalidInventory",
@@ -25,6 +27,11 @@ __all__ = [
 
 Install = Literal["archive", "upload", "package", "preinstalled"]
 Metrics = Literal["basic", "extensive"]
+
+Authority = int | Literal["given"]
+"""A CA: one of our own by its number, or the one that the settings give."""
+
+GIVEN: Final = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,20 @@ class Settings:
     root_password: str | None = field(default=None, repr=False)
     """None: generate one and keep it."""
     ca_cert: str | None = None
-    """PEM; None together with `ca_key`: make a CA."""
+    """PEM of the CA that is given."""
     ca_key: str | None = field(default=None, repr=False)
+    """Its key, which only signing needs."""
+    ca_trusted: tuple[Authority, ...] | None = None
+    """None: the CA that is given, else the first of our own."""
+    ca_signing: Authority | None = None
+    """None: the only one that is trusted."""
+    cert_generation: int = 1
+    """Raised to have all certificates made anew, with new keys."""
     cert_days: int = 1825
     cert_renew_days: int = 365
     """A certificate is renewed by an update that runs this many days before its end."""
     ca_days: int = 7300
+    """Of a CA that is made; one that was made stays as it is."""
     safeguard: bool = False
     """Refuse to take the cluster down."""
     rm_data: bool = True
@@ -108,6 +123,16 @@ class Settings:
     def minor(self) -> str:
         """The line of releases the version belongs to: `3.6`."""
         return self.version.rpartition(".")[0]
+
+    @property
+    def authorities(self) -> tuple[Authority, ...]:
+        """The CAs that members and clients trust, in the order of the bundle."""
+        return self.ca_trusted or ((GIVEN,) if self.ca_cert else (1,))
+
+    @property
+    def signer(self) -> Authority:
+        """The CA that signs."""
+        return self.ca_signing or self.authorities[0]
 
     def archive_url_for(self, arch: str) -> str:
         """The URL of the release for one architecture."""

@@ -23,12 +23,13 @@ class Authority:
     """Signs certificates; `also_trusted` are PEMs that members are given beside its own."""
 
     also_trusted: str = ""
+    name: str = "test CA"
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
 
     def __post_init__(self) -> None:
-        self._name = named("test CA")
+        self._name = named(self.name)
         self.certificate = (
             dated(self._name, self._name, self.key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

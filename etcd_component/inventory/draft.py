@@ -13,7 +13,7 @@ from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
 from etcd_component.inventory.site import Site
 from etcd_component.inventory.values import TICKS_PER_ELECTION, address
 from etcd_component.mistake import Findings
-from etcd_component.model import Cluster, Instance, Node, Settings
+from etcd_component.model import GIVEN, Cluster, Instance, Node, Settings
 
 DEFAULT_CLUSTER: Final = "etcd"
 
@@ -127,11 +127,48 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
             "with etcd_install: upload it must be said",
             'write the archive\'s path here, such as "etcd-v{version}-linux-{arch}.tar.gz"',
         )
-    if (settings.ca_cert is None) != (settings.ca_key is None):
-        given = "etcd_ca_cert" if settings.ca_cert else "etcd_ca_key"
-        if "etcd_ca_cert" not in vars_ or "etcd_ca_key" not in vars_:
-            findings.wrong(vars_[given].place, "it has no partner", "give both CA PEMs, or none")
+    _check_authorities(place, settings, vars_, findings)
     return settings
+
+
+def _check_authorities(place: str, settings: Settings, vars_: Vars, findings: Findings) -> None:
+    if any(
+        name in vars_ and getattr(settings, PARAMETERS[name].field or "") is None
+        for name in ("etcd_ca_trusted", "etcd_ca_signing")
+    ):
+        return  # What cannot be read is a mistake already.
+
+    def at(*names: str) -> str:
+        return next((vars_[name].place for name in names if name in vars_), f"{place}.vars")
+
+    trusted, signer = settings.authorities, settings.signer
+    listed = ", ".join(str(one) for one in trusted)
+    if len(trusted) > 1 and settings.ca_signing is None:
+        findings.wrong(
+            at("etcd_ca_trusted"),
+            f"it is not said which of the CAs {listed} signs",
+            "set etcd_ca_signing; until all members trust a new one, that is the old one",
+        )
+    elif signer not in trusted:
+        findings.wrong(
+            at("etcd_ca_signing"),
+            f"CA {signer} would sign, but only {listed} is trusted",
+            "put it into etcd_ca_trusted: a CA is trusted first, and signs in a later update",
+        )
+    elif signer == GIVEN and settings.ca_cert and "etcd_ca_key" not in vars_:
+        findings.wrong(
+            at("etcd_ca_cert"),
+            "this CA signs, but its key is missing",
+            "set etcd_ca_key, as a secret",
+        )
+    if GIVEN in trusted and "etcd_ca_cert" not in vars_:
+        findings.wrong(
+            at("etcd_ca_trusted"),
+            "no CA is given",
+            "set etcd_ca_cert, or take given out",
+        )
+    if settings.ca_key and "etcd_ca_cert" not in vars_:
+        findings.wrong(at("etcd_ca_key"), "it has no partner", "give etcd_ca_cert too, or neither")
 
 
 def _check_archive_files(draft: Draft, vars_: Vars, findings: Findings) -> None:

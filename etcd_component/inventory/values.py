@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from etcd_component import versions
 from etcd_component.mistake import Wrong
+from etcd_component.model import GIVEN, Authority
 
 Reader = Callable[[Any], Any]
 """From what a person wrote to a value of the model. Raises Wrong."""
@@ -29,6 +30,8 @@ MAX_PASSWORD_BYTES: Final = 72
 """bcrypt, which etcd stores passwords with, takes no more."""
 MAX_NAME: Final = 50
 """Leaves room for `-{seq}` in a certificate's common name of 64 characters."""
+
+MAX_AUTHORITY: Final = 999_999
 
 _DURATION_NS: Final = MappingProxyType(
     {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -324,6 +327,32 @@ def pem(kind: str) -> Reader:
         return value.strip() + "\n"
 
     return read
+
+
+def authority(value: Any) -> Authority:
+    """A CA: its number from 1, or the word for the one that is given."""
+    if value == GIVEN:
+        return GIVEN
+    number = whole(value)
+    if number is None or not 1 <= number <= MAX_AUTHORITY:
+        raise Wrong(
+            f"{shown(value)} is neither a number from 1 to {MAX_AUTHORITY} nor the word given",
+            "number the CAs that are made here 1, 2 and so on; given is the one of etcd_ca_cert",
+        )
+    return number
+
+
+def authorities(value: Any) -> tuple[Authority, ...]:
+    """A list of CAs without doubles, in one order however it is written."""
+    cure = "write a list, such as [1] or, while 2 takes over from 1, [1, 2]"
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not a list", cure)
+    found = [authority(one) for one in value]
+    if not found:
+        raise Wrong("it is empty, so nobody would be trusted", cure)
+    if len(set(found)) < len(found):
+        raise Wrong(f"{shown(value)} names a CA twice", "name each once")
+    return tuple(sorted(found, key=lambda one: (one != GIVEN, one)))
 
 
 def version(value: Any) -> str:

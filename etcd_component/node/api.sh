@@ -10,7 +10,8 @@ request() {
     [ -z "${2:-}" ] || printf 'data = "%s"\n' "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')"
     [ -z "${3:-}" ] || printf 'header = "Authorization: %s"\n' "$3"
   } | curl -sS -g --http1.1 --noproxy '*' --connect-timeout 2 --max-time "${request_time:-10}" \
-    --cacert "$pki/ca.crt" --cert "$pki/server.crt" --key "$pki/server.key" -K - 2>&1
+    --cacert "${files:-$pki}/ca.crt" --cert "${files:-$pki}/server.crt" \
+    --key "${files:-$pki}/server.key" -K - 2>&1
 }
 
 json() { # json FIELD TEXT: the first value of that name, without quotes

@@ -13,6 +13,7 @@ from lab import Lab
 from lab.cache import locked
 from tests.node.members import Members, in_parallel
 
+LAB, SUBNET = os.environ.get("ETCD_TEST_NODE_LAB", "node:10.10.13").split(":")
 NODES = 5
 
 Cluster = Callable[..., Members]
@@ -42,8 +43,8 @@ true
 @pytest.fixture(scope="session")
 def lab(lab_or_fail: None) -> Iterator[Lab]:
     """Five running nodes. ETCD_LAB_KEEP=1 leaves them running, for the next run to be quick."""
-    with locked(Path("/run/lock/etcd-lab-node.lock")):
-        lab = Lab.named("node", "10.10.13")
+    with locked(Path(f"/run/lock/etcd-lab-{LAB}.lock")):
+        lab = Lab.named(LAB, SUBNET)
         keep = os.environ.get("ETCD_LAB_KEEP") == "1"
         if not keep:
             lab.down()

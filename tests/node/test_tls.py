@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.authority import Authority
 from tests.node.conftest import Cluster
-from tests.node.members import Members
+from tests.node.members import Done, Members, in_parallel
 
 PKI = "/etc/etcd/etcd/pki"
 
@@ -74,7 +75,7 @@ def test_the_peer_port_is_closed_to_clients_of_the_same_ca(three: Members) -> No
     three.shell(1, "umask 077; cat >/tmp/client.pem", stdin=certificate + key)
 
     def ask(port: int, pems: str) -> str:
-        url = f"https://10.10.13.10:{port}/version"
+        url = f"https://{three.address(1)}:{port}/version"
         return three.shell(
             1, f"curl -sS --http1.1 -m 5 --cacert {PKI}/ca.crt {pems} {url} 2>&1; true"
         )
@@ -94,7 +95,7 @@ def test_nobody_gets_in_without_a_certificate_of_the_cluster_s_ca(
     stranger = ssl.create_default_context(cadata=three.authority.bundle)
     stranger.load_cert_chain(tmp_path / "pem")
     for context in (ssl.create_default_context(cadata=three.authority.bundle), stranger):
-        connection = http.client.HTTPSConnection("10.10.13.10", port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection(three.address(1), port, context=context, timeout=5)
         # Under TLS 1.3 the refusal comes after the client's part of the handshake.
         with pytest.raises((ssl.SSLError, ConnectionResetError)):  # noqa: PT012
             connection.request("GET", "/version")
@@ -108,3 +109,72 @@ def test_a_new_certificate_of_an_instance_on_a_fresh_machine_needs_no_etcd(
     one.send_program(1)
     one.put_certificate(1)
     assert one.shell(1, f"ls {PKI}/").split() == ["ca.crt", "server.crt", "server.key"]
+
+
+def deliver(members: Members, seq: int, signer: Authority, *trusted: Authority) -> Done:
+    """Put a certificate of one CA in place, and a bundle of several."""
+    certificate, key = signer.issue_member(members.instance(seq))
+    bundle = "".join(one.pem for one in trusted)
+    text = f"--- ca.crt\n{bundle}--- server.crt\n{certificate}--- server.key\n{key}"
+    return members.run(seq, "tls", stdin=text, check=False)
+
+
+def turn_to(members: Members, signer: Authority, *also: Authority) -> None:
+    """Let the tests' client have a certificate of this CA, and trust others too."""
+    signer.also_trusted = "".join(one.pem for one in also)
+    members.authority = signer
+    for made in ("_client_files", "tls"):
+        members.__dict__.pop(made, None)
+
+
+def test_no_step_of_a_rotation_cuts_a_member_off(cluster: Cluster) -> None:
+    three = cluster(3).found(access=True)
+    old, new = three.authority, Authority(name="second CA")
+    serials = [three.serial(seq) for seq in three.everyone]
+
+    def refused(seq: int, signer: Authority, *trusted: Authority) -> str:
+        before = three.shell(seq, f"cat {PKI}/*")
+        done = deliver(three, seq, signer, *trusted)
+        assert done.returncode == 1
+        assert "Nothing was changed" in done.stderr
+        assert "BEGIN" not in done.stderr
+        assert (
+            three.shell(seq, f"cat {PKI}/*; ls -d /etc/etcd/etcd/pki-* | wc -l") == before + "\n1"
+        )
+        return done.stderr
+
+    def all_take(signer: Authority, *trusted: Authority) -> None:
+        done = in_parallel(lambda seq: deliver(three, seq, signer, *trusted), three.everyone)
+        assert [one.stderr for one in done if one.returncode] == []
+
+    def roll_out() -> None:
+        for seq in three.everyone:
+            three.rollout(seq)
+
+    assert "does not run with the CA that signed it" in refused(1, new, old, new)
+    assert "a CA that members trust now is not in the new bundle" in refused(2, new, new)
+    all_take(old, old, new)
+    # The files have the new CA, and no running process has it.
+    assert "takes the present certificate, but not the new one" in refused(1, new, old, new)
+    three.rollout(1)
+    assert re.search(r"etcd-[23] at", refused(1, new, old, new))
+    roll_out()
+    turn_to(three, old, new)
+    pids = three.pids()
+    assert deliver(three, 1, new, old, new).returncode == 0
+    assert re.search(r"etcd-[23] at", refused(1, new, new))
+    assert "etcd-1 at" in refused(2, old, old)
+    all_take(new, old, new)
+    assert three.pids() == pids
+    assert not {three.serial(seq) for seq in three.everyone} & set(serials)
+
+    # Who is away may serve whatever it has. It is in nobody's way when no CA goes.
+    three.stop(3)
+    assert "etcd-3 at" in refused(1, new, new)
+    assert deliver(three, 1, new, old, new).returncode == 0
+    three.shell(3, f"systemctl start {three.unit}")
+    all_take(new, new)
+    roll_out()
+    turn_to(three, new)
+    assert three.is_well()
+    assert not set(three.pids()) & set(pids)

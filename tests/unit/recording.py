@@ -5,7 +5,9 @@ protection, ignored changes and secret marks can be tested. It does not cover wh
 nodes or etcd do: the live tests do.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
@@ -83,9 +85,14 @@ class Recording:
         return {name: one for name, one in self.commands.items() if "create" in one.inputs}
 
 
+State = Mapping[str, dict[str, Any]]
+"""Outputs of resources that were there before, by name."""
+
+
 class _Provider(mocks.Mocks):
-    def __init__(self, *, preview: bool) -> None:
+    def __init__(self, *, preview: bool, state: State) -> None:
         self._preview = preview
+        self._state = state
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         outputs = dict(args.inputs)
@@ -98,7 +105,7 @@ class _Provider(mocks.Mocks):
         if args.typ in made:
             pem = f"{made[args.typ]} of {args.name}\n"
             outputs[made[args.typ]] = UNKNOWN if self._preview else pem
-        return f"{args.name}-id", outputs
+        return f"{args.name}-id", outputs | self._state.get(args.name, {})
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program invokes nothing, but called {args.token}")
@@ -136,10 +143,12 @@ def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
 
 
-def record(*models: Cluster, preview: bool = False) -> Recording:
+def record(
+    *models: Cluster, preview: bool = False, state: State = MappingProxyType({})
+) -> Recording:
     """Run the component for each model and wait until everything is registered."""
     recording = Recording()
-    provider = _Provider(preview=preview)
+    provider = _Provider(preview=preview, state=state)
     mocks.set_mocks(
         provider,
         project="etcd",

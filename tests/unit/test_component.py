@@ -2,11 +2,16 @@
 
 import dataclasses
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
+from etcd_component import expiry
+from tests.authority import Authority
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record
 
 FILES = ("node", "binary", "tls", "config")
@@ -269,6 +274,119 @@ def test_a_given_ca_is_used_and_its_key_is_secret() -> None:
     assert leaf.inputs["caCertPem"] == "CA CERTIFICATE"
     assert leaf.is_secret("caPrivateKeyPem")
     assert found.outputs["etcd"]["ca_cert"] == "CA CERTIFICATE\n"
+
+
+CA_KEY = "tls:index/privateKey:PrivateKey"
+CERTIFICATE = "tls:index/locallySignedCert:LocallySignedCert"
+
+
+def test_one_ca_signs_and_all_are_trusted_by_members_and_clients() -> None:
+    found = record(cluster(3, ca_trusted=(1, 2), ca_signing=2, safeguard=True))
+    for name in ("etcd-1", "etcd-2", "etcd-3", "etcd-client"):
+        assert found.resources[CERTIFICATE, name].inputs["caCertPem"] == "certPem of etcd-ca-2\n"
+    both = "certPem of etcd-ca\ncertPem of etcd-ca-2\n"
+    assert found.outputs["etcd"]["ca_cert"] == both
+    assert both in found.command("etcd-1-tls").inputs["stdin"]["value"]
+    # What does not sign may go, however the cluster is guarded.
+    assert found.resources[CA_KEY, "etcd-ca-2"].protect
+    assert not found.resources[CA_KEY, "etcd-ca"].protect
+
+
+def test_a_ca_that_only_is_trusted_needs_no_key() -> None:
+    found = record(cluster(1, ca_cert="GIVEN", ca_trusted=("given", 1), ca_signing=1))
+    assert found.outputs["etcd"]["ca_cert"] == "GIVEN\ncertPem of etcd-ca\n"
+
+
+def test_a_ca_stays_when_another_validity_is_wanted(three: Recording) -> None:
+    made = three.resources["tls:index/selfSignedCert:SelfSignedCert", "etcd-ca"]
+    assert made.ignore_changes == ("validityPeriodHours",)
+
+
+def test_a_raised_generation_renews_every_key_but_the_ca_s(three: Recording) -> None:
+    raised = record(cluster(3, cert_generation=2))
+    renamed = {name for kind, name in raised.resources.keys() - three.resources.keys()}
+    assert renamed == {"etcd-1-g2", "etcd-2-g2", "etcd-3-g2", "etcd-client-g2"}
+    request = raised.resources["tls:index/certRequest:CertRequest", "etcd-1"]
+    assert request.inputs["privateKeyPem"]["value"] == "privateKeyPem of etcd-1-g2\n"
+
+
+def test_a_step_of_a_rotation_is_remembered_when_it_is_complete() -> None:
+    found = record(cluster(3, ca_trusted=(1, 2), ca_signing=1))
+    signs, trusted = found.command("etcd-ca-1-signs"), found.command("etcd-ca-1-2-trusted")
+    assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls", "etcd-client"} <= signs.depends_on
+    assert {"etcd-1-rollout", "etcd-2-rollout", "etcd-3-rollout"} <= trusted.depends_on
+    assert signs.depends_on | trusted.depends_on <= found.command("etcd-certified").depends_on
+    for one in (signs, trusted, found.command("etcd-certified")):
+        assert one.ignore_changes == ("*",)
+        assert not {"create", "update", "delete"} & one.inputs.keys()
+
+
+def remembered(*names: str) -> dict[str, dict[str, Any]]:
+    return {f"etcd-{name}": {"triggers": ["an earlier run"]} for name in names}
+
+
+def test_a_client_gets_a_new_certificate_when_all_nodes_have_agreed(three: Recording) -> None:
+    needed = three.resources[CERTIFICATE, "etcd-client"].depends_on
+    assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls"} <= needed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "refused"),
+    [
+        # A new cluster, and one whose making was cut off.
+        ({"ca_trusted": (1, 2), "ca_signing": 2}, [], None),
+        ({"ca_trusted": (2,)}, ["ca-2-signs"], None),
+        # Nothing changed; one more is trusted; signing moves; the other goes.
+        ({}, ["certified", "ca-1-signs"], None),
+        ({"ca_trusted": (1, 2), "ca_signing": 1}, ["certified", "ca-1-signs"], None),
+        ({"ca_trusted": (1, 2), "ca_signing": 2}, ["certified", "ca-1-2-trusted"], None),
+        ({"ca_trusted": (2,)}, ["certified", "ca-2-signs"], None),
+        # Too early.
+        ({"ca_trusted": (1, 2), "ca_signing": 2}, ["certified"], "CA 2 cannot sign yet"),
+        ({"ca_trusted": (2,)}, ["certified"], "only CA 2 would be trusted"),
+        (
+            {"ca_cert": "GIVEN", "ca_key": "KEY"},
+            ["certified", "ca-given-00000000-signs"],
+            "is not exchanged for another in place",
+        ),
+    ],
+)
+def test_a_preview_refuses_a_step_whose_predecessor_is_not_complete(
+    wanted: dict[str, Any], before: list[str], refused: str | None
+) -> None:
+    model, state = cluster(3, **wanted), remembered(*before)
+    if refused is None:
+        record(model, preview=True, state=state)
+    else:
+        with pytest.raises(pulumi.RunError, match=refused):
+            record(model, preview=True, state=state)
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (31, ""),
+        (29, "ends on 2030-01-30, in 29 days, and this update does not renew it"),
+        (-1, "ended on 2029-12-31, and this update does not renew it"),
+    ],
+)
+def test_what_ends_soon_is_told(days: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(expiry, "now", lambda: now)
+    monkeypatch.setattr(pulumi, "warn", said.append)
+    end = {"validityEndTime": (now + timedelta(days=days)).isoformat()}
+    record(cluster(1), state={"etcd-1": end, "etcd-ca": end})
+    what = ("CA 1 of cluster etcd", "the certificate of etcd-1") if told else ()
+    assert [line.partition(":")[0] for line in sorted(said)] == [f"{one} {told}" for one in what]
+
+
+def test_the_end_of_a_given_ca_is_read_from_its_pem(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", said.append)
+    record(cluster(1, ca_cert=Authority().pem, ca_key="KEY"))
+    (line,) = said
+    assert re.match(r"the CA in etcd_ca_cert ends on \d{4}-\d\d-\d\d, in 29 days, and", line)
 
 
 def test_member_certificates_serve_both_ways_and_carry_every_name(three: Recording) -> None:

@@ -201,6 +201,80 @@ def test_a_ca_of_ones_own_is_certificate_and_key(cluster: MakeCluster) -> None:
     assert (settings.ca_cert, settings.ca_key) == (f"{PEM_CERT}\n", f"{PEM_KEY}\n")
 
 
+BOTH = {"etcd_ca_cert": PEM_CERT, "etcd_ca_key": PEM_KEY}
+
+
+@pytest.mark.parametrize(
+    ("vars_", "trusted", "signer"),
+    [
+        ({}, (1,), 1),
+        ({"etcd_ca_trusted": [2]}, (2,), 2),
+        ({"etcd_ca_trusted": [2, 1], "etcd_ca_signing": 1}, (1, 2), 1),
+        ({"etcd_ca_trusted": ["1", "2"], "etcd_ca_signing": "2"}, (1, 2), 2),
+        (BOTH, ("given",), "given"),
+        ({**BOTH, "etcd_ca_trusted": [1]}, (1,), 1),
+        (
+            {**BOTH, "etcd_ca_trusted": [1, "given"], "etcd_ca_signing": "given"},
+            ("given", 1),
+            "given",
+        ),
+        (
+            {
+                "etcd_ca_cert": PEM_CERT,
+                "etcd_ca_trusted": ["given", 1],
+                "etcd_ca_signing": 1,
+            },
+            ("given", 1),
+            1,
+        ),
+    ],
+)
+def test_cas_are_trusted_in_one_order_and_one_of_them_signs(
+    cluster: MakeCluster, vars_: dict[str, Any], trusted: Any, signer: Any
+) -> None:
+    settings = cluster(**vars_).settings
+    assert (settings.authorities, settings.signer) == (trusted, signer)
+
+
+@pytest.mark.parametrize(
+    ("vars_", "place", "problem"),
+    [
+        ({"etcd_ca_trusted": []}, "etcd_ca_trusted", "it is empty"),
+        ({"etcd_ca_trusted": 1}, "etcd_ca_trusted", "1 is not a list"),
+        ({"etcd_ca_trusted": "given"}, "etcd_ca_trusted", "is not a list"),
+        ({"etcd_ca_trusted": [1, "1"]}, "etcd_ca_trusted", "names a CA twice"),
+        ({"etcd_ca_trusted": [0]}, "etcd_ca_trusted", "0 is neither a number from 1"),
+        ({"etcd_ca_trusted": [True]}, "etcd_ca_trusted", "true is neither a number"),
+        ({"etcd_ca_trusted": ["gegeben"]}, "etcd_ca_trusted", "nor the word given"),
+        ({"etcd_ca_trusted": [1, 2]}, "etcd_ca_trusted", "which of the CAs 1, 2 signs"),
+        ({"etcd_ca_signing": 2}, "etcd_ca_signing", "CA 2 would sign, but only 1 is trusted"),
+        (
+            {"etcd_ca_trusted": [1, 2], "etcd_ca_signing": 3},
+            "etcd_ca_signing",
+            "CA 3 would sign, but only 1, 2 is trusted",
+        ),
+        ({"etcd_ca_trusted": ["given"]}, "etcd_ca_trusted", "no CA is given"),
+        ({"etcd_ca_key": PEM_KEY}, "etcd_ca_key", "it has no partner"),
+        (
+            {
+                "etcd_ca_cert": PEM_CERT,
+                "etcd_ca_trusted": ["given", 1],
+                "etcd_ca_signing": "given",
+            },
+            "etcd_ca_cert",
+            "this CA signs, but its key is missing",
+        ),
+    ],
+)
+def test_cas_that_cannot_stand_are_said_once_with_their_place(
+    mistakes: Mistakes, vars_: dict[str, Any], place: str, problem: str
+) -> None:
+    hosts = {"10.10.10.10": {"etcd_seq": 1}}
+    (found,) = mistakes({"etcd": {"hosts": hosts, "vars": vars_}})
+    assert found.place == f"etcd.vars.{place}"
+    assert problem in found.problem
+
+
 HEX = "0123456789abcdef" * 4
 
 
@@ -355,7 +429,7 @@ def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
         ("etcd_root_password", "é" * 37, "it has 74 bytes"),
         ("etcd_root_password", "a\nb", "it has a line break"),
         ("etcd_root_password", "a\0b", "another control character"),
-        ("etcd_ca_cert", PEM_CERT, "it has no partner"),
+        ("etcd_ca_cert", PEM_CERT, "this CA signs, but its key is missing"),
         ("etcd_ca_key", PEM_KEY, "it has no partner"),
         ("etcd_ca_cert", PEM_KEY, "it is not a certificate in PEM form"),
         ("etcd_ca_key", PEM_CERT, "it is not a private key in PEM form"),
