@@ -115,6 +115,7 @@ def test_a_ca_takes_over_from_another_under_a_writer(
 
     # Trusted, in two attempts: until all members run with it, it may not sign.
     stack.edit(etcd_ca_trusted=[1, 2], etcd_ca_signing=1)
+    assert stack.preview().changed == {"create": 3, "update": 6}
     killed_after_the_first_rollout(stack)
     assert "CA 2 cannot sign yet" in refused(stack, etcd_ca_signing=2)
     up_under_a_writer(stack, first)
@@ -127,7 +128,8 @@ def test_a_ca_takes_over_from_another_under_a_writer(
     begun = processes(nodes, 3)
     assert "only CA 2 would be trusted" in refused(stack, etcd_ca_trusted=[2], etcd_ca_signing=2)
     stack.edit(etcd_ca_signing=2)
-    up_under_a_writer(stack, both)
+    signed = up_under_a_writer(stack, both)
+    assert signed.changed == {"created": 1, "updated": 3, "deleted": 1, "replaced": 4}
     assert processes(nodes, 3) == begun
     assert signers(nodes, 3) == {"etcd-ca-2"}
     ask(stack).assert_one_healthy_cluster(*NAMES)
@@ -138,6 +140,7 @@ def test_a_ca_takes_over_from_another_under_a_writer(
     assert "only CA 1 would be trusted" in refused(stack, etcd_ca_trusted=[1], etcd_ca_signing=1)
     stack.edit(etcd_ca_trusted=[2])
     dropped = up_under_a_writer(stack, second)
+    assert dropped.changed == {"updated": 6, "deleted": 3}
     assert len(re.findall(r"^ -  tls:\S+ etcd-ca deleted", dropped.text, re.MULTILINE)) == 2
     assert ask(stack).assert_one_healthy_cluster(*NAMES) == cluster_id
     assert both.run("get", "asked").returncode != 0
