@@ -243,7 +243,7 @@ members_to_ask() {
 is_at_one() {
   for _ in 1 2 3; do
     answer=$(files=$new request_time=5 request "$1/version") && return 0
-    case $answer in 'curl: (7) '* | 'curl: (28) '*) break ;; esac
+    case $answer in 'curl: (7) '* | 'curl: (28) '*' connect '* | 'curl: (28) Connection '*) break ;; esac
     sleep 0.3
   done
   why_not=$(said "$answer")

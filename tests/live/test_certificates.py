@@ -172,7 +172,6 @@ def test_a_given_ca_gives_way_to_our_own_and_comes_back(
         ([1], 1, "etcd-ca"),
         ([1, "given"], 1, "etcd-ca"),
         ([1, "given"], "given", "given CA"),
-        (["given"], "given", "given CA"),
     ]
     for trusted, signing, signer in steps:
         stack.edit(etcd_ca_trusted=trusted, etcd_ca_signing=signing)
