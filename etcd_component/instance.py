@@ -123,6 +123,8 @@ class Instance(pulumi.ComponentResource):
         return self._machine.run(
             f"{self._model.name}-binary",
             create=self._machine.etcd_node("binary", *options),
+            # A snapshot is taken before an upgrade.
+            stdin=self._belonging.login,
             opts=self._child(needed),
         )
 
@@ -146,7 +148,9 @@ class Instance(pulumi.ComponentResource):
         unit = self._belonging.cluster.unit
         return self._machine.run(
             f"{self._model.name}-config",
-            create=self._machine.etcd_node("config", *self._options),
+            create=self._machine.etcd_node(
+                "config", *self._options, ("--version", self._belonging.cluster.settings.version)
+            ),
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
             opts=self._child([self.checked]),

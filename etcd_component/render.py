@@ -23,6 +23,7 @@ _PARTS = (
     "files",
     "seat",
     "rollout",
+    "version",
     "access",
     "expel",
     "leave",

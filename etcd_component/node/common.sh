@@ -57,6 +57,8 @@ place_paths() {
   run=/run/etcd-node
   stamp=$run/$cluster.started
   member_table=$run/$cluster.members
+  leader_seen=$run/$cluster.leader
+  snapshots=/var/lib/etcd-node/$cluster
 }
 
 # Come back into this program under the subcommand's time limit and under a lock: the remote side
@@ -64,8 +66,8 @@ place_paths() {
 # programs serve all clusters of a machine and are put there beside the other files.
 run_limited() {
   case $1 in
-    binary | seat) limit=600 ;;
-    rollout | leave) limit=300 ;;
+    binary | seat | rollout) limit=600 ;;
+    leave) limit=300 ;;
     *) limit=120 ;;
   esac
   case $1 in
@@ -157,7 +159,8 @@ what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }
 # Called by the unit before each start.
 do_stamp() {
   mkdir -p "$run"
-  what_the_files_say | put "$stamp" 644 root:root
+  { what_the_files_say && { composition | cmp -s - "$etc/etcd.yaml" || say 'for the time of a change of version'; }; } |
+    put "$stamp" 644 root:root
   data=$(config_value data-dir)
   if seat_is_taken && ! holds_member; then
     say "$data holds no member any more. It does not start without its data, which could cost the cluster data; \`pulumi up\` says what to do"

@@ -3,12 +3,14 @@
 # ---- binary
 
 do_binary() {
+  check_version_change
   case $method in
     archive | upload) install_archive ;;
     package) install_package && adopt_programs package ;;
     preinstalled) adopt_programs preinstalled ;;
     *) die "there is no way \`$method\` to install etcd; see etcd_install" ;;
   esac
+  snapshot_before_upgrade
   link_if_down
 }
 
@@ -135,16 +137,16 @@ adopt_programs() { # link the programs that the machine has into our place for v
   say "etcd $version is the machine's own ($1)"
 }
 
-# Switch the cluster's programs to $version. Only a member that is about to start calls this. A
+# Switch the cluster's programs to version $1. Only a member that is about to start calls this. A
 # command without a version leaves the link as it is.
 link_version() {
-  if [ -z "$version" ]; then
+  if [ -z "$1" ]; then
     [ -e "$running/bin/etcd" ] || die "no etcd is linked as $running; give --version"
     return
   fi
-  [ -x "$versions/$version/bin/etcd" ] || die "etcd $version is not on this machine; \`pulumi up\` puts it there"
+  [ -x "$versions/$1/bin/etcd" ] || die "etcd $1 is not on this machine; \`pulumi up\` puts it there"
   mkdir -p "${running%/*}"
-  ln -sfn "../versions/$version" "$running.$$"
+  ln -sfn "../versions/$1" "$running.$$"
   mv -fT "$running.$$" "$running"
 }
 
@@ -154,7 +156,8 @@ link_if_down() {
   [ -s "$etc/seat.yaml" ] && [ -L "$running" ] && [ "$(readlink "$running")" != "../versions/$version" ] || return 0
   load_instance
   holds_member && [ "$(unit_state)" != active ] || return 0
-  link_version
+  link_version "$version"
+  compose_configuration
   restart_if_down
 }
 
@@ -262,8 +265,10 @@ do_config() {
   done
   mkdir -p "$etc"
   refuse_to_lose_the_seat
+  check_version_change
   section etcd.yaml "$text" | put "$etc/settings.yaml" 644 root:root
-  compose_configuration
+  # A member goes on reading what is made for its version, until it changes that.
+  [ -n "$from" ] && [ "$from" != "$wanted" ] || compose_configuration
   load_instance
   own_data_directory
   section "$unit" "$text" | put "$unit_file" 644 root:root
@@ -287,10 +292,9 @@ refuse_to_lose_the_seat() {
 }
 
 # What etcd reads: the settings, and how the member took its seat (read by etcd only once).
-compose_configuration() {
-  { cat "$etc/settings.yaml" && { [ ! -s "$etc/seat.yaml" ] || cat "$etc/seat.yaml"; }; } |
-    put "$etc/etcd.yaml" 644 root:root
-}
+compose_configuration() { composition | put "$etc/etcd.yaml" 644 root:root; }
+
+composition() { cat "$etc/settings.yaml" && { [ ! -s "$etc/seat.yaml" ] || cat "$etc/seat.yaml"; }; }
 
 own_data_directory() {
   # What was there before is not erased later.

@@ -124,7 +124,8 @@ do_erase() {
   kept='' data_stay=false
   [ -z "$data" ] || ! [ -d "$data" ] || erase_data
   [ -z "$name" ] || rm -f /var/tmp/etcd-*-"$name"-*.tar.gz
-  rm -rf "${etc:?}" "$running" "$stamp" "$member_table"
+  [ ! -d "$snapshots" ] || erase_snapshots
+  rm -rf "${etc:?}" "$running" "$stamp" "$member_table" "$leader_seen"
   erase_what_is_shared
   rm -f "$run/$cluster.lock"
   rmdir "$run" 2>/dev/null || :
@@ -145,6 +146,15 @@ erase_data() {
     rmdir "$place" 2>/dev/null || break
     place=$(dirname "$place")
   done
+}
+
+erase_snapshots() {
+  if [ "$remove_data" = true ]; then
+    rm -rf "${snapshots:?}"
+    rmdir "${snapshots%/*}" 2>/dev/null || :
+  else
+    kept="$kept Its snapshots stay in $snapshots."
+  fi
 }
 
 # The program, the user and the versions serve every cluster on the machine.

@@ -5,22 +5,38 @@ do_rollout() {
   read_credentials
   [ -n "$version" ] || version=$(basename "$(readlink "$running" || say none)")
   tell_changes_by_hand
+  mine=''
   if [ "$(readlink "$running")" = "../versions/$version" ] && runs_what_the_files_say; then
     await_member 90
     remember_peers
     say "$name: runs what the files say; no restart"
-    return
+    [ -z "$(version_kept)" ] || confirm_version
+  else
+    [ -x "$versions/$version/bin/etcd" ] || die "etcd $version is not on this machine; \`pulumi up\` puts it there"
+    restart_safely
   fi
-  [ -x "$versions/$version/bin/etcd" ] || die "etcd $version is not on this machine; \`pulumi up\` puts it there"
+  rm -f "$etc/etcd.yaml.before"
+}
+
+restart_safely() {
+  mine=$(own_version)
   handed_to=''
   if [ "$(unit_state)" = active ]; then
     gate
-    hand_over_leadership
+    prepare_version_change
   fi
-  link_version
-  restart_member
+  leave_old_entries_behind
+  if [ "$(unit_state)" = active ]; then hand_over_leadership; fi
+  if [ "$mine" = "$version" ]; then
+    compose_configuration
+    link_version "$version"
+    restart_member
+  else
+    switch_version
+  fi
   settle
   say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role_among "$(cat "$member_table")"), in sync"
+  confirm_version
 }
 
 tell_changes_by_hand() {

@@ -35,7 +35,7 @@ await_formed_peer() {
 come_back() {
   [ -s "$etc/seat.yaml" ] ||
     die "$data holds a member that did not take its seat through etcd-node; move the data away, or choose another etcd_data"
-  [ -e "$running" ] || link_version
+  [ -e "$running" ] || link_version "$version"
   start_member 90
   promote_if_learner
   say "$name: runs, $(role)"
@@ -79,7 +79,7 @@ found_cluster() {
 }
 
 put_seat() { # put_seat new|existing INITIAL-CLUSTER
-  link_version
+  link_version "$version"
   put "$etc/seat.yaml" 644 root:root <<END
 # Read by etcd only when its data directory is empty.
 initial-cluster-state: $1
@@ -109,6 +109,7 @@ END
 join_cluster() {
   first=${formed# }
   first=${first%% *}
+  refuse_to_join_another_minor "$first"
   list=$(request "$first/members") || die "the peer at $first does not give its member list: $(said "$list")"
   choose_endpoint "$(member_lines "$list" | voters_among)"
   load_members

@@ -30,7 +30,7 @@ umount /data/etcd /data 2>/dev/null
 rm -rf /etc/systemd/system/etcd* /etc/systemd/system/multi-user.target.wants/etcd* \
   /etc/etcd /data /srv/other /opt/etcd/clusters /opt/etcd/versions/preinstalled \
   /opt/etcd/versions/package /run/etcd-node /usr/local/bin/etcd* /usr/local/sbin/etcd-node \
-  /var/tmp/etcd-*
+  /var/tmp/etcd-* /var/lib/etcd-node
 find /opt/etcd/versions -maxdepth 1 -type l -delete 2>/dev/null
 systemctl daemon-reload; systemctl reset-failed 'etcd*' 'foreign*' 2>/dev/null
 ip -6 addr flush dev eth0 scope global 2>/dev/null

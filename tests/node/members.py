@@ -192,7 +192,8 @@ class Members:
 
     def put_binary(self, seq: int, *options: str, check: bool = True) -> Done:
         chosen = options or ("--url", self.lab.archive_url, "--sha256-amd64", self.sha256())
-        return self.run(seq, "binary", "--version", self.version, *chosen, check=check)
+        words = ["--version", self.version, *chosen]
+        return self.run(seq, "binary", *words, stdin=credentials(), check=check)
 
     def put_certificate(self, seq: int, authority: Authority | None = None) -> None:
         """Issue a new certificate and put it in place."""
@@ -204,12 +205,15 @@ class Members:
             stdin=f"--- ca.crt\n{signer.bundle}--- server.crt\n{certificate}--- server.key\n{key}",
         )
 
-    def put_config(self, seq: int) -> None:
+    def put_config(self, seq: int, *, check: bool = True) -> Done:
         """Put the configuration and the unit in place."""
         model, instance = self.model, self.instance(seq)
-        self.run(
+        return self.run(
             seq,
             "config",
+            "--version",
+            self.version,
+            check=check,
             stdin=f"--- etcd.yaml\n{render.etcd_config(model, instance)}"
             f"--- {model.unit}\n{render.unit(model, instance)}",
         )
@@ -218,6 +222,11 @@ class Members:
         """Put a changed configuration on all nodes; nothing restarts."""
         self.options = {**self.options, **{key.replace("_", "-"): options[key] for key in options}}
         in_parallel(self.put_config, self.everyone)
+
+    def declare(self, version: str) -> None:
+        """Put another version and the configuration for it on all nodes; nothing restarts."""
+        self.version = version
+        in_parallel(lambda seq: (self.put_binary(seq), self.put_config(seq)), self.everyone)
 
     def seat_options(self, seq: int, founders: Iterable[int] = ()) -> list[str]:
         return [
