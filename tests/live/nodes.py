@@ -25,7 +25,7 @@ done
 systemctl daemon-reload
 systemctl reset-failed
 rm -rf /data /etc/etcd /opt/etcd /srv/etcd* /usr/local/bin/etcd* /usr/local/sbin/etcd*
-rm -rf /run/etcd* /run/lock/etcd-node.* /var/tmp/etcd*
+rm -rf /run/etcd* /run/lock/etcd-node.* /var/tmp/etcd* /var/lib/etcd-node
 ! getent passwd etcd >/dev/null || userdel etcd
 ! getent group etcd >/dev/null || groupdel etcd
 """

@@ -185,7 +185,7 @@ def test_no_script_holds_a_secret(three: Recording) -> None:
 
 
 def test_secrets_travel_on_standard_input_marked_as_secret(three: Recording) -> None:
-    for step in ("tls", "seat", "rollout"):
+    for step in ("binary", "tls", "seat", "rollout"):
         assert three.command(f"etcd-1-{step}").is_secret("stdin"), step
     assert three.command("etcd-access").is_secret("stdin")
 
@@ -255,6 +255,23 @@ def test_erasing_a_node_does_what_the_settings_say() -> None:
     assert "--remove-software" not in delete()
     assert "--remove-data" not in delete(rm_data=False)
     assert "--remove-software" in delete(rm_pkg=True)
+
+
+def test_another_version_shows_in_programs_files_and_rollouts_and_nowhere_else(
+    three: Recording,
+) -> None:
+    changed = record(cluster(3, version="3.7.3"))
+    differing = {
+        name
+        for name, one in three.commands.items()
+        if "create" not in one.ignore_changes
+        and "*" not in one.ignore_changes
+        and one.inputs.get("create") != changed.command(name).inputs.get("create")
+    }
+    wanted = {f"etcd-{seq}-{step}" for seq in (1, 2, 3) for step in ("binary", "config", "rollout")}
+    assert differing == wanted
+    for name in wanted:
+        assert "--version 3.7.3" in changed.command(name).inputs["create"]
 
 
 def test_a_rollout_names_what_it_rolls_out(three: Recording) -> None:
