@@ -54,7 +54,7 @@ def etcd_config(cluster: Cluster, instance: Instance) -> str:
             "advertise-client-urls": instance.client_url,
             **_settings(cluster),
             **_transport(cluster),
-            **cluster.settings.options,
+            **{key: one for key, one in cluster.settings.options.items() if key != "feature-gates"},
         }
     )
 
@@ -67,7 +67,7 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
             "experimental-compact-hash-check-enabled": True,
         }
         if settings.minor == "3.5"
-        else {"feature-gates": "CompactHashCheck=true,InitialCorruptCheck=true"}
+        else {"feature-gates": _gates(settings.options.get("feature-gates", ""))}
     )
     return {
         "heartbeat-interval": settings.heartbeat_interval,
@@ -86,6 +86,12 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
         "tls-min-version": "TLS1.2",
         **checks,
     }
+
+
+def _gates(chosen: str) -> str:
+    """Feature gates: ours, where nothing else is chosen, and those that are."""
+    ours = [one for one in ("CompactHashCheck", "InitialCorruptCheck") if f"{one}=" not in chosen]
+    return ",".join([*(f"{one}=true" for one in ours), *([chosen] if chosen else [])])
 
 
 def _transport(cluster: Cluster) -> dict[str, Any]:

@@ -186,13 +186,16 @@ def _check_archive_files(draft: Draft, vars_: Vars, findings: Findings) -> None:
 
 def _options(values: Mapping[str, Any], vars_: Vars, findings: Findings) -> Mapping[str, Any]:
     minor = versions.minor_of(values["version"])
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in sorted(values.get("options", {}).items()):
         with findings.at(f"{vars_['etcd_options'].place}.{key}"):
-            found[key] = options.read(key, value, minor)
-        later = options.successor(key)
-        if key in found and later and minor == "3.6":
-            findings.warn(f"etcd_options: {key} is gone in etcd 3.7; write {later}")
+            own = options.read(key, value, minor)
+            found = options.merged(found, own)
+            if key not in own:
+                said = ", ".join(f"{name}: {one}" for name, one in own.items())
+                findings.warn(
+                    f"etcd_options: etcd {minor} calls {key} otherwise; written is {said}"
+                )
     return MappingProxyType(found)
 
 

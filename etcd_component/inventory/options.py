@@ -59,9 +59,19 @@ _DECIDED: Final = MappingProxyType(
 )
 
 
-def read(key: str, value: Any, minor: str) -> Any:
+_RENAMED: Final = MappingProxyType(
+    {"experimental-snapshot-catch-up-entries": "snapshot-catchup-entries"}
+)
+"""Names that differ between 3.5 and later by more than the prefix `experimental-`."""
+
+GATES: Final = "feature-gates"
+
+
+def read(key: str, value: Any, minor: str) -> dict[str, Any]:
     """One of etcd's configuration keys with its value, as etcd's file of that line wants it.
 
+    A key that another supported line calls otherwise is written as this line calls it, so that
+    a change of version alone is one edit; what was an experimental switch may be a feature gate.
     Durations become nanoseconds. Raises Wrong for what that line does not know or take, and for
     what this program decides.
     """
@@ -69,10 +79,62 @@ def read(key: str, value: Any, minor: str) -> Any:
         raise Wrong("it has a parameter of its own", f"set {_PARAMETER_OF[key]} instead")
     if key in _DECIDED:
         raise Wrong(f"this program writes it: {_DECIDED[key]}", "take it out")
-    found = _READERS[kind_of(minor, key)](plain(value))
-    if key == "feature-gates":
-        _check_gates(found, minor)
-    return found
+    gate = _table()["gate_of"].get(key)
+    if gate in feature_gates(minor):
+        return {GATES: gates_text({gate: boolean(plain(value))})}
+    if key == GATES:
+        return _read_gates(_text(plain(value)), minor)
+    name = _own_name(key, minor)
+    return {name: _READERS[kind_of(minor, name)](plain(value))}
+
+
+def _own_name(key: str, minor: str) -> str:
+    """What a line calls a key that may be another line's; the key itself if it is nobody's."""
+    keys = _table()["keys"]
+    bare = _RENAMED.get(key, key.removeprefix("experimental-"))
+    older = {later: earlier for earlier, later in _RENAMED.items()}.get(
+        bare, f"experimental-{bare}"
+    )
+    # The newest name first: 3.6 knows both.
+    candidates = [bare, older] if any(key in known for known in keys.values()) else []
+    return next((name for name in candidates if name in keys[minor]), key)
+
+
+def _read_gates(gates: str, minor: str) -> dict[str, Any]:
+    states = gate_states(gates)
+    if feature_gates(minor):
+        _check_gates(gates, minor)
+        return {GATES: gates}
+    _check_gates(gates, "3.6")
+    switch_of = {gate: key for key, gate in _table()["gate_of"].items()}
+    for gate in states:
+        if switch_of.get(gate) not in _table()["keys"][minor]:
+            raise Wrong(f"etcd {minor} has nothing like the feature gate {gate}", "take it out")
+    return {switch_of[gate]: state for gate, state in states.items()}
+
+
+def gate_states(gates: str) -> dict[str, bool]:
+    """`A=true,B=false` as a mapping."""
+    pairs = (one.partition("=") for one in gates.split(",") if one.strip())
+    return {name.strip(): state.strip() == "true" for name, _, state in pairs}
+
+
+def gates_text(states: Mapping[str, bool]) -> str:
+    """The mapping as `A=true,B=false`, in the order of the names."""
+    return ",".join(f"{gate}={str(state).lower()}" for gate, state in sorted(states.items()))
+
+
+def merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Both together. Raises Wrong when they say one thing twice, but for gates."""
+    states = {}
+    for one in (options, more):
+        for gate, state in gate_states(one.get(GATES, "")).items():
+            if gate in states:
+                raise Wrong(f"it sets the feature gate {gate} again", "keep one of the two")
+            states[gate] = state
+    for key in set(options) & set(more) - {GATES}:
+        raise Wrong(f"it is the same as {key}, which is set too", "keep one of the two")
+    return {**options, **more, **({GATES: gates_text(states)} if states else {})}
 
 
 def _duration(value: Any) -> int:
@@ -127,35 +189,17 @@ def kind_of(minor: str, key: str) -> str:
     keys: dict[str, str] = _table()["keys"][minor]
     if key in keys:
         return keys[key]
-    raise Wrong(f"etcd {minor} does not know it", _other_name(minor, key, keys))
+    raise Wrong(f"etcd {minor} does not know it", _other_name(key, keys))
 
 
-def _other_name(minor: str, key: str, keys: Mapping[str, str]) -> str:
-    gate = _table()["gate_of"].get(key)
-    if gate in feature_gates(minor):
-        return f'it is called feature-gates: "{gate}=true" there'
-    plain = {name.removeprefix("experimental-"): name for name in keys}
-    for name in (key.removeprefix("experimental-"), key.replace("_", "-")):
-        if name in plain:
-            return f"it is called {plain[name]} there"
-    near = difflib.get_close_matches(key, keys, n=1)
+def _other_name(key: str, keys: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(key.replace("_", "-"), keys, n=1)
     return f"did you mean {near[0]}?" if near else "take it out"
 
 
 def feature_gates(minor: str) -> tuple[str, ...]:
     """The feature gates that a line of releases knows."""
     return tuple(_table()["feature_gates"][minor])
-
-
-def successor(key: str) -> str | None:
-    """What an experimental key of 3.6 is called from 3.7 on; None if it is not one."""
-    if not key.startswith("experimental-"):
-        return None
-    gate = _table()["gate_of"].get(key)
-    if gate:
-        return f'feature-gates: "{gate}=true"'
-    plain = key.removeprefix("experimental-")
-    return plain if plain in _table()["keys"]["3.7"] else None
 
 
 @functools.cache

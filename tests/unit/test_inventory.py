@@ -853,7 +853,7 @@ def test_a_size_that_brings_nothing_comes_with_the_arithmetic(
         ({"etcd_quota": "16GiB"}, "a quota of 16 GiB is more than the 8 GiB"),
         (
             {"etcd_options": {"experimental-memory-mlock": True}},
-            "gone in etcd 3.7; write memory-mlock",
+            "etcd 3.6 calls experimental-memory-mlock otherwise; written is memory-mlock: True",
         ),
         ({"ansible_ssh_common_args": "-J gate"}, "etcd:sshBastion"),
         ({"ansible_become_password": "x"}, "sudo is used without a password"),

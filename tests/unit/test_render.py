@@ -28,6 +28,15 @@ def test_configuration(version: str) -> None:
     check(f"etcd-{model.settings.minor}.yaml", render.etcd_config(model, model.instances[0]))
 
 
+def test_gates_of_the_inventory_stand_beside_those_that_look_for_corrupted_data() -> None:
+    options = {"feature-gates": "InitialCorruptCheck=false,LeaseCheckpoint=true"}
+    model = cluster(1, options=options)
+    config = yaml.safe_load(render.etcd_config(model, model.instances[0]))
+    assert config["feature-gates"] == (
+        "CompactHashCheck=true,InitialCorruptCheck=false,LeaseCheckpoint=true"
+    )
+
+
 def test_unit() -> None:
     model = cluster(3)
     check("etcd.service", render.unit(model, model.instances[0]))

@@ -124,24 +124,67 @@ def test_every_supported_line_has_its_keys(minor: str) -> None:
 def test_an_option_is_written_as_etcds_file_wants_it(
     key: str, value: object, written: object
 ) -> None:
-    assert options.read(key, value, "3.6") == written
+    assert options.read(key, value, "3.6") == {key: written}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "older", "later"),
+    [
+        (
+            "experimental-corrupt-check-time",
+            "1h",
+            {"experimental-corrupt-check-time": 3_600_000_000_000},
+            {"corrupt-check-time": 3_600_000_000_000},
+        ),
+        (
+            "experimental-snapshot-catch-up-entries",
+            5000,
+            {"experimental-snapshot-catch-up-entries": 5000},
+            {"snapshot-catchup-entries": 5000},
+        ),
+        (
+            "experimental-enable-lease-checkpoint",
+            "no",
+            {"experimental-enable-lease-checkpoint": False},
+            {"feature-gates": "LeaseCheckpoint=false"},
+        ),
+    ],
+)
+def test_an_option_is_written_as_the_line_calls_it(
+    key: str, value: object, older: dict[str, object], later: dict[str, object]
+) -> None:
+    assert options.read(key, value, "3.5") == older
+    for minor in ("3.6", "3.7"):
+        assert options.read(key, value, minor) == later
+        ((name, written),) = later.items()
+        assert options.read(name, written, "3.5") == older
+
+
+def test_gates_of_several_options_are_one_line_and_nothing_is_said_twice() -> None:
+    gates = {"feature-gates": "LeaseCheckpoint=true"}
+    switch = options.read("experimental-stop-grpc-service-on-defrag", True, "3.6")
+    assert options.merged(gates, switch) == {
+        "feature-gates": "LeaseCheckpoint=true,StopGRPCServiceOnDefrag=true"
+    }
+    with pytest.raises(Wrong, match="sets the feature gate LeaseCheckpoint again"):
+        options.merged(gates, options.read("experimental-enable-lease-checkpoint", False, "3.6"))
+    with pytest.raises(Wrong, match="it is the same as corrupt-check-time"):
+        options.merged(
+            options.read("corrupt-check-time", "1h", "3.7"),
+            options.read("experimental-corrupt-check-time", "2h", "3.7"),
+        )
 
 
 @pytest.mark.parametrize(
     ("minor", "key", "value", "said"),
     [
         ("3.6", "max-reqest-bytes", 1, "did you mean max-request-bytes"),
-        ("3.6", "max_request_bytes", 1, "called max-request-bytes there"),
+        ("3.6", "max_request_bytes", 1, "did you mean max-request-bytes"),
         ("3.6", "enable-v2", True, "etcd 3.6 does not know it"),
         ("3.5", "max-learners", 2, "etcd 3.5 does not know it"),
-        ("3.5", "corrupt-check-time", "1h", "called experimental-corrupt-check-time there"),
-        ("3.7", "experimental-corrupt-check-time", "1h", "called corrupt-check-time there"),
-        (
-            "3.7",
-            "experimental-initial-corrupt-check",
-            True,
-            'called feature-gates: "InitialCorruptCheck=true" there',
-        ),
+        ("3.5", "feature-gates", "SetMemberLocalAddr=true", "nothing like the feature gate"),
+        ("3.5", "feature-gates", "FastLeaseKeepAlive=true", "has no feature gate"),
+        ("3.7", "experimental-enable-v2v3", "/v2", "etcd 3.7 does not know it"),
         ("3.6", "feature-gates", "FastLeaseKeepAlive=true", "etcd 3.6 has no feature gate"),
         ("3.6", "feature-gates", "LeaseCheckpoint=maybe", "has no feature gate"),
         ("3.6", "quota-backend-bytes", 1, "set etcd_quota instead"),
