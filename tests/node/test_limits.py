@@ -12,7 +12,7 @@ from tests.node.members import Members, credentials, eventually, program
 
 SOON = {
     "*) limit=120 ;;": "*) limit=3 ;;",
-    "binary | seat) limit=600 ;;": "binary | seat) limit=3 ;;",
+    "binary | seat | rollout) limit=600 ;;": "binary | seat | rollout) limit=3 ;;",
 }
 
 
