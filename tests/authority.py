@@ -45,22 +45,24 @@ class Authority:
         """All that members trust."""
         return self.pem + self.also_trusted
 
-    def issue_member(self, instance: Instance) -> tuple[str, str]:
+    def issue_member(self, instance: Instance, days: float = 30) -> tuple[str, str]:
         """A member's certificate and key, PEM."""
         names = [
             *(x509.DNSName(one) for one in instance.dns_names),
             *(x509.IPAddress(ip_address(one)) for one in instance.ip_addresses),
         ]
-        return self._issue(instance.name, names)
+        return self._issue(instance.name, names, days)
 
     def issue_client(self) -> tuple[str, str]:
         """A client's: of the same CA, but without the cluster's name."""
         return self._issue("client", [])
 
-    def _issue(self, name: str, names: Sequence[x509.GeneralName]) -> tuple[str, str]:
+    def _issue(
+        self, name: str, names: Sequence[x509.GeneralName], days: float = 30
+    ) -> tuple[str, str]:
         key = ec.generate_private_key(ec.SECP256R1())
         both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = dated(named(name), self._name, key).add_extension(
+        builder = dated(named(name), self._name, key, days).add_extension(
             x509.ExtendedKeyUsage(both), critical=False
         )
         if names:
@@ -93,7 +95,7 @@ def unlocked(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def dated(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 30
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: float = 30
 ) -> x509.CertificateBuilder:
     """The beginning of a certificate, less what it may be used for."""
     now = datetime.now(UTC)

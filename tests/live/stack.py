@@ -127,7 +127,7 @@ class Outcome:
         """The summary's numbers of resources, by what happened to them: created, unchanged."""
         summary = self.text.rpartition("Resources:\n")[2]
         words = r"created|updated|deleted|replaced|unchanged|create|update|delete|replace"
-        found = re.findall(rf"^\s+(?:\S+ )?(\d+) (?:to )?({words})$", summary, re.MULTILINE)
+        found = re.findall(rf"^\s+(?:\S+ |\+-)?(\d+) (?:to )?({words})$", summary, re.MULTILINE)
         return {word: int(count) for count, word in found}
 
     @property

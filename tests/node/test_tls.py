@@ -6,13 +6,14 @@ import http.client
 import re
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.authority import Authority
 from tests.node.conftest import Cluster
-from tests.node.members import Done, Members, in_parallel
+from tests.node.members import Done, Members, eventually, in_parallel
 
 PKI = "/etc/etcd/etcd/pki"
 
@@ -111,12 +112,27 @@ def test_a_new_certificate_of_an_instance_on_a_fresh_machine_needs_no_etcd(
     assert one.shell(1, f"ls {PKI}/").split() == ["ca.crt", "server.crt", "server.key"]
 
 
-def deliver(members: Members, seq: int, signer: Authority, *trusted: Authority) -> Done:
+def deliver(
+    members: Members, seq: int, signer: Authority, *trusted: Authority, days: float = 30
+) -> Done:
     """Put a certificate of one CA in place, and a bundle of several."""
-    certificate, key = signer.issue_member(members.instance(seq))
+    certificate, key = signer.issue_member(members.instance(seq), days)
     bundle = "".join(one.pem for one in trusted)
     text = f"--- ca.crt\n{bundle}--- server.crt\n{certificate}--- server.key\n{key}"
     return members.run(seq, "tls", stdin=text, check=False)
+
+
+def test_certificates_that_have_expired_on_all_members_are_renewed(three: Members) -> None:
+    own, seconds = three.authority, 10
+    for seq in three.everyone:
+        brief = deliver(three, seq, own, own, days=seconds / 86400)
+        assert brief.returncode == 0, brief.stderr
+    time.sleep(seconds)
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        three.serial(1)
+    for seq in three.everyone:
+        three.put_certificate(seq)
+    eventually("all are well again", three.is_well)
 
 
 def turn_to(members: Members, signer: Authority, *also: Authority) -> None:
