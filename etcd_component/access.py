@@ -37,10 +37,12 @@ def switch_on(
     cluster: Cluster, login: pulumi.Output[str], opts: pulumi.ResourceOptions
 ) -> pulumi.Resource:
     """User and role root, and `auth enable`; proved by being refused without a login."""
-    machine = Machine(cluster.voters[0].node)
+    first = cluster.voters[0]
+    machine = Machine(first.node)
+    repair = [("--repair", str(first.repair))] if first.repair else []
     return machine.run(
         f"{cluster.name}-access",
-        create=machine.etcd_node("access", ("--cluster", cluster.name)),
+        create=machine.etcd_node("access", ("--cluster", cluster.name), *repair),
         stdin=login,
         opts=opts,
     )

@@ -107,10 +107,11 @@ class Instance(pulumi.ComponentResource):
             options.append(("--url", settings.archive_url))
         if settings.install == "upload" and settings.archive_file is not None:
             source = settings.archive_file_for(self._model.arch) or ""
-            # Copied again only under another name: a new address is another machine, and one that
-            # is reseated has an empty disk.
+            # Copied again only under another name: a new address is another machine, one that is
+            # reseated has an empty disk, and one that is repaired may lack anything.
             label = f"{self._model.name}-{self._model.node.address}"
             again = f"-{self._model.reseat}" if self._model.reseat else ""
+            again += f"-repair-{self._model.repair}" if self._model.repair else ""
             path = f"/var/tmp/etcd-{settings.version}-{label}{again}.tar.gz"  # noqa: S108
             options.append(("--archive", path))
             needed.append(
@@ -245,8 +246,8 @@ class Instance(pulumi.ComponentResource):
 def _options(model: Model) -> list[Sequence[str]]:
     """The options of every run for an instance.
 
-    A raised number is in all of them, so that a machine that is new from the ground up gets
-    everything again, and not its seat alone.
+    A raised number is in all of them, so that a machine that is new from the ground up, or was
+    changed by hand, gets everything again.
     """
-    reseat = [("--reseat", str(model.reseat))] if model.reseat else []
-    return [("--cluster", model.cluster), *reseat]
+    raised = [("--reseat", model.reseat), ("--repair", model.repair)]
+    return [("--cluster", model.cluster), *((flag, str(to)) for flag, to in raised if to)]

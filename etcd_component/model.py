@@ -160,6 +160,8 @@ class Instance:
     peer_port: int = 2380
     reseat: int = 0
     """Raised to ask that the instance, if it has lost its data, be removed and join again."""
+    repair: int = 0
+    """Raised to ask that all that was changed by hand on the node be put back."""
     lost: bool = False
     """The machine will never come back: the others go on without it."""
     arch: str = "amd64"

@@ -43,6 +43,7 @@ def _rows() -> tuple[Parameter, ...]:
         Parameter("etcd_seq", instance, integer(1, 999_999_999), "seq"),
         Parameter("etcd_lost", instance, values.boolean, "lost"),
         Parameter("etcd_reseat", instance, integer(0, 999_999), "reseat"),
+        Parameter("etcd_repair", either, integer(0, 999_999), "repair"),
         Parameter("etcd_learner", either, values.boolean, "learner"),
         Parameter("etcd_data", either, values.data_dir, "data_dir"),
         Parameter("etcd_port", either, port, "client_port"),

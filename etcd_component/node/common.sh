@@ -14,7 +14,7 @@ fault() { why_not=$* && return 1; }
 doing=starting
 
 parse_options() {
-  cluster=etcd founders='' token='' peers='' learner=false reseat=0
+  cluster=etcd founders='' token='' peers='' learner=false reseat=0 repair=0
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
   to='' owner='' lost='' remove_data=false remove_software=false
@@ -24,7 +24,7 @@ parse_options() {
       --learner) learner=true ;;
       --remove-data) remove_data=true ;;
       --remove-software) remove_software=true ;;
-      --cluster | --founders | --token | --peers | --reseat | --version | --url | --archive | \
+      --cluster | --founders | --token | --peers | --reseat | --repair | --version | --url | --archive | \
         --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
         --peer-port | --data | --clock | --to | --owner | --lost)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
@@ -37,7 +37,9 @@ parse_options() {
     esac
     shift
   done
-  case $reseat in '' | *[!0-9]*) die "--reseat needs a number, not \`$reseat\`" ;; esac
+  for number in "$reseat" "$repair"; do
+    case $number in '' | *[!0-9]*) die "--reseat and --repair need a number, not \`$number\`" ;; esac
+  done
 }
 
 place_paths() {
@@ -159,7 +161,7 @@ what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }
 # Called by the unit before each start.
 do_stamp() {
   mkdir -p "$run"
-  { what_the_files_say && { composition | cmp -s - "$etc/etcd.yaml" || say 'for the time of a change of version'; }; } |
+  { what_the_files_say && { is_composed || say 'with another etcd.yaml'; }; } |
     put "$stamp" 644 root:root
   data=$(config_value data-dir)
   if seat_is_taken && ! holds_member; then
@@ -168,8 +170,24 @@ do_stamp() {
 }
 
 runs_what_the_files_say() {
-  [ "$(unit_state)" = active ] && [ "$(what_the_files_say)" = "$(cat "$stamp" 2>/dev/null)" ]
+  [ "$(unit_state)" = active ] && [ "$(what_the_files_say)" = "$(cat "$stamp" 2>/dev/null)" ] && runs_the_program
 }
+
+# A program that was put in the place of another is not what runs.
+runs_the_program() {
+  process=$(systemctl show -p MainPID --value "$unit")
+  [ "$(file_id "/proc/$process/exe")" = "$(file_id "$running/bin/etcd")" ] ||
+    [ "$(sha256 "/proc/$process/exe")" = "$(sha256 "$running/bin/etcd")" ]
+}
+
+file_id() { stat -L -c %d:%i "$1" 2>/dev/null || say none; }
+
+sha256() { # of a file; nothing when there is none
+  sha256sum <"$1" 2>/dev/null | cut -c 1-64
+} 2>/dev/null
+
+# Was the number raised by which a stack asks that changes made by hand be undone?
+repair_is_asked() { [ "$repair" -gt "$(cat "$etc/repair" 2>/dev/null || say 0)" ]; }
 
 # ---- starting
 

@@ -154,6 +154,8 @@ link_if_down() {
   exec 9>&-
   lock "$cluster"
   [ -s "$etc/seat.yaml" ] && [ -L "$running" ] && [ "$(readlink "$running")" != "../versions/$version" ] || return 0
+  # One that leads nowhere was put there by hand: a member that goes down could not come back.
+  [ -e "$running/bin/etcd" ] || link_version "$version"
   load_instance
   holds_member && [ "$(unit_state)" != active ] || return 0
   link_version "$version"
@@ -209,8 +211,11 @@ do_tls() {
 refuse_to_cut_off() {
   [ -s "$etc/seat.yaml" ] && [ -s "$pki/ca.crt" ] || return 0
   load_instance
-  dropped=$(dropped_authorities)
+  # What somebody put here by hand the others never trusted; what runs here may.
+  dropped=''
+  repair_is_asked || dropped=$(dropped_authorities)
   for member in $(members_to_ask); do
+    if [ "${member#*=}" = "$peer_url" ] && repair_is_asked; then continue; fi
     doing="trying the new certificate at ${member%%=*}"
     why_not=''
     is_at_one "${member#*=}" || {
@@ -295,6 +300,9 @@ refuse_to_lose_the_seat() {
 compose_configuration() { composition | put "$etc/etcd.yaml" 644 root:root; }
 
 composition() { cat "$etc/settings.yaml" && { [ ! -s "$etc/seat.yaml" ] || cat "$etc/seat.yaml"; }; }
+
+# It is not for the time of a change of version, nor where somebody has edited it.
+is_composed() { [ "$(composition)" = "$(cat "$etc/etcd.yaml")" ]; }
 
 own_data_directory() {
   # What was there before is not erased later.

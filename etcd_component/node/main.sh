@@ -13,6 +13,7 @@ usage() {
 usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
 
   status      what this member is, what runs, and what its peers say
+  facts       what is on this machine, for programs (`make status` asks for it)
   preflight   is this machine fit to be a member? changes nothing
   own         leave this program on the machine, and mark the instance as one stack's
   binary      put a version of etcd on the machine; the running one stays
@@ -34,14 +35,14 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | stamp | preflight | own | binary | tls | config | seat | rollout | access | expel | leave | erase) ;;
+    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | expel | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"
   parse_options "$@"
   place_paths
   case $command in
-    status | stamp) ;;
+    status | facts | stamp) ;;
     preflight)
       # The machine may lack even the programs that the others run under.
       if command -v timeout >/dev/null 2>&1 && [ -z "${ETCD_NODE_LIMIT:-}" ]; then run_limited "$@"; fi

@@ -3,6 +3,8 @@
 do_rollout() {
   load_instance
   read_credentials
+  # Now all files are as the stack says.
+  [ "$repair" -eq 0 ] || say "$repair" | put "$etc/repair" 644 root:root
   [ -n "$version" ] || version=$(basename "$(readlink "$running" || say none)")
   tell_changes_by_hand
   mine=''
@@ -40,8 +42,14 @@ restart_safely() {
 }
 
 tell_changes_by_hand() {
-  [ -z "$to" ] || [ "$to" = "$(fingerprint)" ] ||
-    warn "$name: $etc/settings.yaml, $unit_file or $pki/ca.crt was changed by hand; the member runs with it until the next change of its configuration writes it anew"
+  ! changed_by_hand ||
+    warn "$name: $etc/etcd.yaml, $unit_file or $pki/ca.crt was changed by hand; \`make status\` says what, and a raised etcd_repair puts it back"
+}
+
+changed_by_hand() {
+  [ -n "$to" ] || return 1
+  [ "$to" = "$(fingerprint)" ] || return 0
+  [ "$(readlink "$running")" = "../versions/$version" ] && ! is_composed
 }
 
 # ---- the gate: may this member be away for a moment?

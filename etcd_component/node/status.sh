@@ -1,4 +1,4 @@
-# ---- status: for the person on the node -------------------------------------
+# ---- status: what is here, for the person on the node and for `make status` --
 
 do_status() {
   load_instance
@@ -9,6 +9,48 @@ do_status() {
   say "certificate $(describe_certificate)"
   say "seat        $(describe_seat)"
   describe_members
+}
+
+# The same for a program: one `name=value` a line, some names more than once. What the stack wanted
+# is not known here, so the files are shown as they are. None of them is secret.
+do_facts() {
+  say "owner=$(cat "$etc/owner" 2>/dev/null || :)"
+  say "program=$(sha256 "$itself")"
+  [ -s "$etc/etcd.yaml" ] || { say 'seat=none' && return; }
+  load_instance
+  look_at_unit
+  say "unit=$ActiveState"
+  say "starts_at_boot=$(yes_if systemctl is-enabled -q "$unit")"
+  say "unit_is_loaded=$(yes_if unit_is_loaded)"
+  systemctl show -p DropInPaths --value "$unit" | tr ' ' '\n' | sed -n 's/^./drop_in=&/p'
+  say "version=$(linked_version)"
+  say "reported=$(reported_version "$running/bin/etcd")"
+  say "started_version=$(cut -d ' ' -f 2 "$stamp" 2>/dev/null | sed 's|.*/||')"
+  say "runs_the_files=$(yes_if runs_what_the_files_say)"
+  say "etcd.yaml=$(settings_in_use | encoded)"
+  say "settings.yaml=$(encoded <"$etc/settings.yaml")"
+  say "composed=$(yes_if is_composed)"
+  say "unit_file=$(encoded <"$unit_file")"
+  say "ca.crt=$(sha256 "$pki/ca.crt")"
+  say "server.crt=$(sha256 "$pki/server.crt")"
+  say "seat=$(seat_state)"
+  say "reseat=$(cat "$etc/reseat" 2>/dev/null || say 0)"
+  list=$(request_time=3 request "$peer_url/members") || return 0
+  member_lines "$list" | sed 's/^/member=/'
+}
+
+# What etcd reads, less how the seat was taken.
+settings_in_use() { grep -Ev '^(# |initial-cluster(-state|-token)?: )' "$etc/etcd.yaml"; }
+
+yes_if() { if "$@" 2>/dev/null; then say yes; else say no; fi; }
+
+encoded() { base64 | tr -d '\n'; } 2>/dev/null
+
+unit_is_loaded() { [ "$(systemctl show -p NeedDaemonReload --value "$unit")" = no ]; }
+
+linked_version() {
+  linked=$(readlink "$running" || say none)
+  say "${linked##*/}"
 }
 
 describe_unit() {
@@ -23,12 +65,13 @@ describe_unit() {
 }
 
 describe_version() {
-  linked=$(readlink "$running" || say none)
-  say "${linked##*/}$(answer=$(request "$client_url/version") && say ", serving $(json etcdserver "$answer"), cluster at $(json etcdcluster "$answer")")"
+  say "$(linked_version)$(answer=$(request "$client_url/version") && say ", serving $(json etcdserver "$answer"), cluster at $(json etcdcluster "$answer")")"
 }
 
 describe_files() {
-  if [ "$(unit_state)" != active ]; then
+  if ! is_composed; then
+    say "differ from what was put here: etcd.yaml was changed by hand, or a change of version is under way"
+  elif [ "$(unit_state)" != active ]; then
     say 'will be used at the next start'
   elif runs_what_the_files_say; then
     say 'are what the running process was started with'
@@ -52,16 +95,25 @@ describe_certificate() {
   fi
 }
 
-describe_seat() {
+seat_state() {
   if ! [ -s "$etc/seat.yaml" ]; then
-    say "not taken; \`pulumi up\` takes it"
+    say 'not-taken'
   elif holds_member; then
     say 'taken'
   elif seat_is_taken; then
-    say "LOST: $data holds no member any more; \`pulumi up\` says what to do"
+    say 'lost'
   else
-    say 'being taken'
+    say 'being-taken'
   fi
+}
+
+describe_seat() {
+  case $(seat_state) in
+    not-taken) say "not taken; \`pulumi up\` takes it" ;;
+    lost) say "LOST: $data holds no member any more; \`pulumi up\` says what to do" ;;
+    being-taken) say 'being taken' ;;
+    taken) say 'taken' ;;
+  esac
 }
 
 describe_members() {

@@ -40,7 +40,7 @@ def test_every_part_of_the_program_is_in_it() -> None:
         (["dance"], "there is no subcommand `dance`"),
         (["seat", "--dance"], "`seat` has no option `--dance`"),
         (["seat", "--peers"], "the option --peers needs a value"),
-        (["seat", "--reseat", "x"], "--reseat needs a number, not `x`"),
+        (["seat", "--reseat", "x"], "--reseat and --repair need a number, not `x`"),
         (["status", "--cluster", "../x"], "`../x` is not a cluster name"),
     ],
 )

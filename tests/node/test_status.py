@@ -1,9 +1,14 @@
-"""What a person on the node is told, without a password."""
+"""What a person on the node is told, without a password; and what `make status` asks for."""
 
 from __future__ import annotations
 
+import hashlib
+
+from etcd_component import render
+from etcd_component.status.asked import ask, ask_cluster
+from etcd_component.status.machines import Facts, parse
 from tests.node.conftest import Cluster
-from tests.node.members import Members, eventually, in_parallel
+from tests.node.members import PASSWORD, Members, eventually, in_parallel
 
 
 def status(members: Members, seq: int = 1) -> str:
@@ -22,8 +27,8 @@ def test_a_healthy_member_is_described(three: Members) -> None:
     assert "seat        taken\n" in said
     lines = {line.split()[0]: line for line in said.splitlines() if line.startswith("  etcd-")}
     assert sorted(lines) == ["etcd-1", "etcd-2", "etcd-3"]
-    assert "voter   runs, this one at https://10.10.13.10:2380" in lines["etcd-1"]
-    assert "leader  runs at https://10.10.13.11:2380" in lines["etcd-2"]
+    assert f"voter   runs, this one at {three.instance(1).peer_url}" in lines["etcd-1"]
+    assert f"leader  runs at {three.instance(2).peer_url}" in lines["etcd-2"]
     assert f"{int(three.member_id(3)):016x}" in lines["etcd-3"]
 
 
@@ -35,7 +40,7 @@ def test_what_is_not_well_is_described(cluster: Cluster) -> None:
     eventually("nobody leads", lambda: "leader" not in status(three))
     said = status(three)
     assert "files       differ from what runs; `pulumi up` rolls them out\n" in said
-    assert "voter   not-running at https://10.10.13.11:2380" in said
+    assert f"voter   not-running at {three.instance(2).peer_url}" in said
     assert "leader" not in said
 
     three.shell(2, "systemctl disable -q etcd; rm -rf /data/etcd/member")
@@ -44,7 +49,7 @@ def test_what_is_not_well_is_described(cluster: Cluster) -> None:
     assert "seat        LOST: /data/etcd holds no member any more" in said
     assert "members     this one does not answer" in said
     # It still knows where the others are.
-    assert "etcd-1 at https://10.10.13.10:2380: formed" in said
+    assert f"etcd-1 at {three.instance(1).peer_url}: formed" in said
 
 
 def test_a_machine_without_an_instance_says_so(cluster: Cluster) -> None:
@@ -59,3 +64,104 @@ def test_an_instance_without_a_seat_says_so(cluster: Cluster) -> None:
     one = cluster(1)
     one.prepare(1)
     assert "seat        not taken; `pulumi up` takes it\n" in status(one)
+
+
+def facts(members: Members, seq: int) -> Facts:
+    return parse(members.run(seq, "facts").stdout)
+
+
+def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
+    two = cluster(2).found(access=True)
+    said = facts(two, 1)
+    model, instance = two.model, two.instance(1)
+    assert said.text("etcd.yaml") == said.text("settings.yaml")
+    assert said.text("etcd.yaml") == render.etcd_config(model, instance)
+    assert said.text("unit_file") == render.unit(model, instance)
+    assert said["program"] == hashlib.sha256(render.node_program().encode()).hexdigest()
+    assert said["ca.crt"] == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
+    assert (said["version"], said["reported"]) == (two.version, two.version)
+    names = ("unit", "starts_at_boot", "unit_is_loaded", "runs_the_files", "composed", "seat")
+    assert [said[name] for name in names] == ["active", "yes", "yes", "yes", "yes", "taken"]
+    assert {(name, role) for _, name, _, _, role in said.members} == {
+        ("etcd-1", "voter"),
+        ("etcd-2", "voter"),
+    }
+    # Another text of the program asks too, when the one on the machine is gone.
+    two.shell(1, "rm /usr/local/sbin/etcd-node")
+    asked = two.shell(1, "sh -s facts --cluster etcd", stdin=render.node_program())
+    assert parse(asked)["program"] == ""
+
+
+def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None:
+    three = cluster(3, learners=frozenset({3}))
+    three.prepare_all()
+    in_parallel(lambda seq: three.seat(seq, founders=[1, 2]), [1, 2])
+    urls = {seq: three.instance(seq).client_url for seq in three.everyone}
+
+    open_to_all = ask_cluster([urls[1]], three.tls, "any password")
+    assert not open_to_all.rbac
+    assert open_to_all.members is not None
+    three.access()
+    assert "invalid user ID or password" in ask_cluster([urls[1]], three.tls, "wrong").refusal
+
+    eventually("another member is taken", lambda: three.seat(3, check=False).returncode == 0)
+    answers = {seq: ask(url, three.tls) for seq, url in urls.items()}
+    assert [answers[seq].learner for seq in three.everyone] == [False, False, True]
+    assert [answers[seq].healthy for seq in (1, 2)] == [True, True]
+    assert [seq for seq in three.everyone if answers[seq].leads] == [three.leader()]
+    for one in answers.values():
+        assert (one.version, one.cluster_version) == ("3.6.16", "3.6.0")
+        assert one.index >= one.applied > 0
+        assert one.quota >= one.size >= one.in_use > 0
+    listing = ask_cluster([urls[1]], three.tls, PASSWORD)
+    assert listing.rbac
+    assert {(one.name, one.id) for one in listing.members or ()} == {
+        (f"etcd-{seq}", answers[seq].id) for seq in three.everyone
+    }
+
+    three.stop(2)
+    eventually("nobody leads", lambda: not ask(urls[1], three.tls).has_leader)
+    alone, gone = ask(urls[1], three.tls), ask(urls[2], three.tls)
+    assert (alone.error, alone.healthy) == ("", False)
+    assert alone.size > 0
+    assert gone.error == "nothing listens there"
+    stranger = Members(three.lab, 3)
+    assert "is not trusted" in ask(urls[1], stranger.tls).error
+
+
+def test_a_program_that_was_replaced_is_not_what_runs(cluster: Cluster) -> None:
+    one = cluster(1).found(access=True)
+    program = f"/opt/etcd/versions/{one.version}/bin/etcd"
+    before = one.pid(1)
+    # The same content in another file is no reason for a restart.
+    one.shell(1, f"cp {program} {program}.new && mv {program}.new {program}")
+    assert facts(one, 1)["runs_the_files"] == "yes"
+    one.shell(
+        1, f"cp {program} {program}.new && echo >>{program}.new && mv {program}.new {program}"
+    )
+    try:
+        assert facts(one, 1)["runs_the_files"] == "no"
+        assert "restarted" in one.rollout(1).stdout
+        assert one.pid(1) != before
+    finally:
+        one.shell(1, f"rm -r /opt/etcd/versions/{one.version}")
+    assert facts(one, 1)["reported"] == ""
+    one.put_binary(1)
+    assert "restarted" in one.rollout(1).stdout
+
+
+def test_an_edited_etcd_yaml_is_found_and_put_back(cluster: Cluster) -> None:
+    one = cluster(1).found(access=True)
+    one.shell(
+        1,
+        "sed -i 's/^snapshot-count: .*/snapshot-count: 5000/' /etc/etcd/etcd/etcd.yaml"
+        " && systemctl restart etcd",
+    )
+    said = facts(one, 1)
+    assert (said["composed"], said["runs_the_files"]) == ("no", "no")
+    assert "files       differ from what was put here: etcd.yaml was changed by hand" in status(one)
+    one.put_config(1)
+    said = facts(one, 1)
+    assert (said["composed"], said["runs_the_files"]) == ("yes", "no")
+    assert "restarted" in one.rollout(1, "--repair", "1").stdout
+    assert facts(one, 1)["runs_the_files"] == "yes"

@@ -115,21 +115,48 @@ def test_only_the_create_of_a_seat_may_found_a_cluster(three: Recording) -> None
     assert seat.ignore_changes == ("create",)
 
 
-@pytest.mark.usefixtures("same_tokens")
-def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() -> None:
+def with_raised(seq: int, **numbers: Any) -> Recording:
     model = cluster(3)
-    asked = dataclasses.replace(model.instances[1], reseat=1)
-    again = type(model)("etcd", (model.instances[0], asked, model.instances[2]), model.settings)
-    before, after = record(model), record(again)
-    changed = {
+    instances = tuple(
+        dataclasses.replace(one, **numbers) if one.seq == seq else one for one in model.instances
+    )
+    return record(dataclasses.replace(model, instances=instances))
+
+
+def run_again(before: Recording, after: Recording) -> set[str]:
+    """Commands whose next update does something."""
+    return {
         name
         for name, one in after.node_commands.items()
         if one.inputs.get("update", one.inputs["create"])
         != before.command(name).inputs.get("update", before.command(name).inputs["create"])
     }
-    assert changed == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
+
+
+@pytest.mark.usefixtures("same_tokens")
+def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() -> None:
+    before, after = with_raised(2), with_raised(2, reseat=1)
+    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
     assert "--founders" not in after.command("etcd-2-seat").inputs["update"]
     assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
+
+
+@pytest.mark.usefixtures("same_tokens")
+def test_a_raised_repair_puts_everything_on_that_node_again_and_on_no_other() -> None:
+    before, after = with_raised(2), with_raised(2, repair=1)
+    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
+    # It must neither join nor found anything.
+    assert "--peers" not in after.command("etcd-2-seat").inputs["update"]
+    for name in run_again(before, after):
+        own = after.command(name).inputs
+        assert "--repair 1" in own.get("update", own["create"]), name
+    # What is not raised stays as it was before there was such a number.
+    assert not any("--repair" in one.script for one in before.commands.values())
+
+
+@pytest.mark.usefixtures("same_tokens")
+def test_a_repair_of_the_first_voter_looks_after_access_too() -> None:
+    assert "etcd-access" in run_again(with_raised(1), with_raised(1, repair=1))
 
 
 def losing(seq: int, size: int = 3) -> Recording:
@@ -437,6 +464,8 @@ def test_outputs_give_a_client_all_it_needs(three: Recording) -> None:
         "ip": "10.10.10.11",
         "client_url": "https://10.10.10.11:2379",
         "peer_url": "https://10.10.10.11:2380",
+        "version": "3.6.14",
+        "learner": False,
     }
     assert three.secret_outputs >= {"client_key", "root_password", "etcdctl_env"}
     assert not three.secret_outputs & {"endpoints", "client_urls", "ca_cert", "members"}
@@ -470,13 +499,16 @@ def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path: Pat
     assert "etcd-1-archive" in found.command("etcd-1-binary").depends_on
 
 
-def test_an_archive_is_uploaded_again_to_a_machine_that_lost_its_disk(tmp_path: Path) -> None:
+def test_an_archive_is_uploaded_again_to_a_machine_that_may_have_lost_it(tmp_path: Path) -> None:
     archive = tmp_path / "etcd.tar.gz"
     archive.write_bytes(b"archive")
     model = cluster(1, install="upload", archive_file=str(archive))
-    asked = dataclasses.replace(model.instances[0], reseat=1)
-    before, after = record(model), record(dataclasses.replace(model, instances=(asked,)))
-    upload = ("command:remote:CopyToRemote", "etcd-1-archive")
-    path = after.resources[upload].inputs["remotePath"]
-    assert path != before.resources[upload].inputs["remotePath"]
-    assert f"--archive {path}" in after.command("etcd-1-binary").inputs["create"]
+    before = record(model)
+    for number in ("reseat", "repair"):
+        raised: dict[str, Any] = {number: 1}
+        asked = dataclasses.replace(model.instances[0], **raised)
+        after = record(dataclasses.replace(model, instances=(asked,)))
+        upload = ("command:remote:CopyToRemote", "etcd-1-archive")
+        path = after.resources[upload].inputs["remotePath"]
+        assert path != before.resources[upload].inputs["remotePath"]
+        assert f"--archive {path}" in after.command("etcd-1-binary").inputs["create"]

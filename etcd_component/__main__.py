@@ -1,0 +1,57 @@
+"""The command line: `python -m etcd_component status STACK`, in the project's directory."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+
+from etcd_component.status import CannotRead, Exit, as_json, as_text, status
+
+_WIDEST = 118
+
+
+def main() -> int:
+    """Do what the arguments say; the exit status is one of `Exit`."""
+    parser = argparse.ArgumentParser(prog="python -m etcd_component")
+    actions = parser.add_subparsers(dest="action", required=True)
+    look = actions.add_parser(
+        "status",
+        help="the members as they are, and what differs from the stack",
+        epilog="Exit status: 0 all is well and as the stack says; 1 the cluster serves, and"
+        " something is wrong or differs; 2 no quorum, or no member answers; 3 the stack cannot"
+        " be read, or the command line is wrong.",
+    )
+    look.add_argument("stack", metavar="STACK")
+    look.add_argument("--json", action="store_true", help="for programs")
+    look.add_argument(
+        "--no-ssh", action="store_true", help="do not look at files and units on the nodes"
+    )
+    try:
+        given = parser.parse_args()
+    except SystemExit as end:
+        # argparse's own status for a wrong command line would say that there is no quorum.
+        return Exit.UNREADABLE if end.code else Exit.WELL
+    return _status(given.stack, over_ssh=not given.no_ssh, for_programs=given.json)
+
+
+def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
+    # Files with keys must go also when somebody loses patience.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.UNREADABLE))
+    try:
+        reports = status(stack, over_ssh=over_ssh)
+    except CannotRead as reason:
+        print(f"status: {reason}", file=sys.stderr)
+        return Exit.UNREADABLE
+    if for_programs:
+        print(json.dumps(as_json(stack, reports), indent=2))
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        print(as_text(reports, width=width, colour=colour), end="")
+    return max(one.exit for one in reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,478 @@
+"""What follows from what was seen: is the cluster safe, what differs from the stack? Pure."""
+
+import difflib
+import hashlib
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from urllib.parse import urlsplit
+
+from etcd_component.model import quorum
+from etcd_component.status.asked import Answer, Listed, Listing
+from etcd_component.status.declared import Cluster, Files, Member
+from etcd_component.status.machines import Facts
+
+LAG = 1000
+"""So many entries behind the leader a rollout waits too."""
+EXPIRY_DAYS = 30
+QUOTA_PERCENT = 80
+_LEFT_TO_A_ROLLOUT = {"restart-pending", "version-linked"}
+_DAY = 24 * 60 * 60
+_SHOWN_LINES = 6
+
+
+class Exit(IntEnum):
+    """What `status` ends with."""
+
+    WELL = 0
+    DIFFERS = 1
+    NO_QUORUM = 2
+    UNREADABLE = 3
+
+
+class Remedy(StrEnum):
+    """What cures a finding."""
+
+    REPAIR = "repair"
+    """A raised `etcd_repair` on the host, and `pulumi up`."""
+    RESEAT = "reseat"
+    """A raised `etcd_reseat` on the host, and `pulumi up`."""
+    UP = "up"
+    """`pulumi up` as it is."""
+    PERSON = "person"
+    """What the finding says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not well, or differs from the stack. `key` is for programs, and stable."""
+
+    key: str
+    what: str
+    remedy: Remedy = Remedy.PERSON
+    member: str = ""
+    lines: tuple[str, ...] = ()
+    """Of a file: `-` as the stack says, `+` as it is."""
+    note: bool = False
+    """Worth a mention, and nothing wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that was seen of a cluster."""
+
+    cluster: Cluster
+    answers: Mapping[str, Answer]
+    """By client URL."""
+    listing: Listing
+    facts: Mapping[str, Facts | str]
+    """By instance; a text is why a node was not looked at. Empty when none was to be."""
+    at: float
+    """When, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A member as it is: declared, listed, or both."""
+
+    name: str
+    declared: Member | None
+    listed: Listed | None
+    answer: Answer
+    facts: Facts | None
+    lag: int | None
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it, `host:port`."""
+        if self.declared:
+            return urlsplit(self.declared.client_url).netloc
+        urls = (self.listed.client_urls or self.listed.peer_urls) if self.listed else ()
+        return urlsplit(urls[0]).netloc if urls else ""
+
+    @property
+    def role(self) -> str:
+        """Leader, voter, learner; or why it is neither."""
+        if self.answer.leads:
+            return "leader"
+        if self.listed is None:
+            return "learner" if self.answer.learner else "?" if self.answer.error else "voter"
+        if not self.listed.client_urls:
+            return "unstarted"
+        return "learner" if self.listed.learner else "voter"
+
+    @property
+    def well(self) -> bool:
+        """Whether it takes part."""
+        return self.answer.healthy and not self.answer.error
+
+    @property
+    def health(self) -> str:
+        """`well`, or what is wrong, in few words."""
+        if self.answer.error:
+            return self.answer.error
+        return "well" if self.answer.healthy else self.answer.reason.lower() or "not healthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A cluster as it is, and what to say of it."""
+
+    cluster: Cluster
+    rows: tuple[Row, ...]
+    voters: int
+    well: int
+    """Of the voters."""
+    serving: bool
+    """Whether some member reads by way of a quorum."""
+    cluster_version: str
+    leader: str
+    alarms: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def quorum(self) -> int:
+        """How many voters must agree."""
+        return quorum(self.voters)
+
+    @property
+    def may_be_lost(self) -> int:
+        """How many voters more may be lost before writes stop."""
+        return max(self.well - self.quorum, 0) if self.serving else 0
+
+    @property
+    def exit(self) -> Exit:
+        """What a script must know of it."""
+        if not self.serving:
+            return Exit.NO_QUORUM
+        return Exit.DIFFERS if any(not one.note for one in self.findings) else Exit.WELL
+
+
+def judge(seen: Seen) -> Report:
+    """What all that was seen of a cluster comes to."""
+    live = _live(seen)
+    rows = _rows(seen, live)
+    voters = [row for row in rows if (not row.listed.learner if row.listed else _votes(row, live))]
+    serving = any(row.well for row in voters)
+    leaders = [row.name for row in rows if row.answer.leads]
+    versions = [row.answer.cluster_version for row in rows if row.answer.cluster_version]
+    names = {row.listed.id: row.name for row in rows if row.listed}
+    return Report(
+        seen.cluster,
+        rows,
+        len(voters),
+        sum(row.well for row in voters),
+        serving,
+        versions[0] if versions else "",
+        leaders[0] if len(leaders) == 1 else "",
+        tuple(f"{alarm} at {names.get(id_, id_)}" for id_, alarm in seen.listing.alarms),
+        (*_of_cluster(seen, serving=serving), *_of_members(seen, rows, live)),
+    )
+
+
+def _votes(row: Row, live: tuple[Listed, ...] | None) -> bool:
+    """Whether a row that nobody lists counts: only while nobody gives a list at all."""
+    return live is None and row.declared is not None and not row.declared.learner
+
+
+def _live(seen: Seen) -> tuple[Listed, ...] | None:
+    """The members as the cluster has them; without a login, as a node's peer port has them."""
+    if seen.listing.members is not None:
+        return seen.listing.members
+    for facts in seen.facts.values():
+        if isinstance(facts, Facts) and facts.members:
+            return tuple(
+                Listed(
+                    id_,
+                    "" if name == "-" else name,
+                    (peer,),
+                    () if client == "-" else (client,),
+                    role == "learner",
+                )
+                for id_, name, peer, client, role in facts.members
+            )
+    return None
+
+
+def _rows(seen: Seen, live: tuple[Listed, ...] | None) -> tuple[Row, ...]:
+    leader = max((one.index for one in seen.answers.values() if one.leads), default=None)
+
+    def row(name: str, member: Member | None, listed: Listed | None, url: str) -> Row:
+        answer = seen.answers.get(url, Answer("not asked"))
+        facts = seen.facts.get(name)
+        known = leader is not None and not answer.error
+        return Row(
+            name,
+            member,
+            listed,
+            answer,
+            facts if isinstance(facts, Facts) else None,
+            max(leader - answer.applied, 0) if known and leader is not None else None,
+        )
+
+    left = list(live or ())
+    rows = []
+    for member in seen.cluster.members:
+        own = _own(member, seen.answers.get(member.client_url), left)
+        if own:
+            left.remove(own)
+        rows.append(row(member.name, member, own, member.client_url))
+    for one in left:
+        url = one.client_urls[0] if one.client_urls else ""
+        rows.append(row(one.name or hexadecimal(one.id), None, one, url))
+    return tuple(rows)
+
+
+def _own(member: Member, answer: Answer | None, live: list[Listed]) -> Listed | None:
+    """The member of the list that an instance is: the ID is surest, then its peer URL."""
+    ways = (
+        lambda one: answer is not None and one.id == answer.id,
+        lambda one: member.peer_url in one.peer_urls,
+        lambda one: one.name == member.name,
+    )
+    for is_own in ways:
+        for one in live:
+            if is_own(one):
+                return one
+    return None
+
+
+def hexadecimal(id_: str) -> str:
+    """A member's ID as etcdctl writes it."""
+    return f"{int(id_):x}" if id_.isdigit() else id_
+
+
+# ---- findings about the cluster
+
+
+def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
+    first = next((one.name for one in seen.cluster.members if not one.learner), "")
+    if not seen.listing.rbac:
+        yield Finding(
+            "rbac-off",
+            "authentication is off: whoever has a certificate may do everything",
+            Remedy.REPAIR,
+            first,
+        )
+    if serving and seen.listing.members is None:
+        yield Finding("no-list", f"members and alarms are not known: {seen.listing.refusal}")
+    for id_, alarm in seen.listing.alarms:
+        cure = (
+            "no write is taken; compact, defragment one member after another, then"
+            " `etcdctl alarm disarm`"
+            if alarm == "NOSPACE"
+            else "`etcdctl alarm list` says where"
+        )
+        names = {one.id: one.name for one in seen.listing.members or ()}
+        yield Finding("alarm", f"the alarm {alarm} is raised: {cure}", member=names.get(id_, ""))
+
+
+# ---- findings about members
+
+
+def _of_members(
+    seen: Seen, rows: tuple[Row, ...], live: tuple[Listed, ...] | None
+) -> Iterator[Finding]:
+    for row in rows:
+        if row.declared is None:
+            yield _foreign(row)
+            continue
+        lost = row.facts is not None and row.facts["seat"] == "lost"
+        yield from _of_membership(row, row.declared, live, lost=lost)
+        yield from _of_answer(row, row.declared, seen.at)
+        looked = seen.facts.get(row.name)
+        if isinstance(looked, str):
+            yield Finding("not-looked-at", f"its node was not looked at: {looked}", member=row.name)
+        elif looked is not None and row.declared.files is not None:
+            yield from _of_node(row.declared, row.declared.files, looked)
+        elif row.declared.files is None:
+            what = "the last `pulumi up` did not get so far as to finish it"
+            yield Finding("not-finished", what, Remedy.UP, row.name)
+
+
+def _foreign(row: Row) -> Finding:
+    assert row.listed is not None
+    peer = ",".join(row.listed.peer_urls)
+    id_ = hexadecimal(row.listed.id)
+    kind = "learner" if row.listed.learner else "voter"
+    unstarted = "" if row.listed.client_urls else ", which was never started"
+    return Finding(
+        "unknown-member",
+        f"the cluster has a {kind} that the stack does not know, ID {id_} at {peer}{unstarted};"
+        f" give it a line in the inventory, or remove it: `etcdctl member remove {id_}`",
+        member=row.name,
+    )
+
+
+def _of_membership(
+    row: Row, member: Member, live: tuple[Listed, ...] | None, *, lost: bool
+) -> Iterator[Finding]:
+    listed = row.listed
+    if live is None:
+        return
+    if listed is None:
+        data = "" if lost else "; move its data away on the node first"
+        yield Finding(
+            "not-a-member",
+            "the cluster does not know it: it was removed, or never joined. It joins when"
+            f" etcd_reseat is raised{data}",
+            Remedy.RESEAT,
+            row.name,
+        )
+        return
+    if not listed.client_urls:
+        yield Finding("unstarted", "it was added, but never started", Remedy.REPAIR, row.name)
+    elif listed.learner and not member.learner:
+        yield Finding("is-learner", "it is a learner, and should vote", Remedy.REPAIR, row.name)
+    elif member.learner and not listed.learner:
+        what = "it votes, and should be a learner; etcd takes no vote away: let it leave and join"
+        yield Finding("is-voter", what, member=row.name)
+    if member.peer_url not in listed.peer_urls:
+        found = ",".join(listed.peer_urls)
+        what = f"the cluster knows it at {found}, not at {member.peer_url}"
+        yield Finding("peer-url", what, member=row.name)
+
+
+def _of_answer(row: Row, member: Member, now: float) -> Iterator[Finding]:
+    answer = row.answer
+    if answer.expired:
+        what = "its certificate has expired; `pulumi up` renews it"
+        yield Finding("certificate-expired", what, Remedy.UP, row.name)
+    elif answer.error:
+        runs = row.facts is not None and row.facts["unit"] == "active"
+        but = "etcd runs there, but does not answer here" if runs else "it does not answer"
+        yield Finding("no-answer", f"{but} at {row.address}: {answer.error}", member=row.name)
+    elif not answer.healthy:
+        yield Finding("not-healthy", f"it says of itself: {row.health}", member=row.name)
+    if answer.error:
+        return
+    if answer.version != member.version:
+        what = f"it runs etcd {answer.version}, and should run {member.version}"
+        yield Finding("version-running", what, Remedy.REPAIR, row.name)
+    if row.lag is not None and row.lag >= LAG:
+        yield Finding("lag", f"it is {row.lag} entries behind the leader", member=row.name)
+    if answer.quota and answer.size * 100 >= answer.quota * QUOTA_PERCENT:
+        percent = answer.size * 100 // answer.quota
+        what = f"its database has {percent} % of the quota; at 100 % the cluster takes no writes"
+        yield Finding("quota", what, member=row.name)
+    yield from _of_certificate(row, member, now)
+
+
+def _of_certificate(row: Row, member: Member, now: float) -> Iterator[Finding]:
+    days = int((row.answer.expires - now) // _DAY)
+    if days < EXPIRY_DAYS:
+        what = f"its certificate ends in {days} days; `pulumi up` renews it"
+        yield Finding("certificate-ends", what, Remedy.UP, row.name)
+    if member.files is None:
+        return
+    if ssl.PEM_cert_to_DER_cert(member.files.certificate) != row.answer.certificate:
+        what = "it serves another certificate than the stack's"
+        yield Finding("certificate-served", what, Remedy.REPAIR, row.name)
+
+
+# ---- findings on the node
+
+
+def _of_node(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
+    def repairable(key: str, what: str, lines: tuple[str, ...] = ()) -> Finding:
+        return Finding(key, what, Remedy.REPAIR, member.name, lines)
+
+    if facts["owner"] not in {files.owner, ""}:
+        what = "its machine is marked as another stack's; only that one can change it"
+        yield Finding("owner", what, member=member.name)
+    elif not facts["owner"]:
+        yield repairable("owner", "the mark of this stack is missing on its machine")
+    if facts["program"] != _sum(files.program):
+        what = "/usr/local/sbin/etcd-node is missing" if not facts["program"] else ""
+        yield repairable("program", what or "/usr/local/sbin/etcd-node was changed")
+    if facts["seat"] == "none":
+        yield repairable("settings", "its etcd.yaml is missing")
+        return
+    yield from _of_seat(member, facts)
+    found = [
+        *_of_files(member, files, facts),
+        *_of_version(member, facts),
+        *_of_unit(member, facts),
+    ]
+    if not files.rolled_out:
+        what = "the last `pulumi up` ended before this member was restarted with its new files"
+        yield Finding("not-finished", what, Remedy.UP, member.name)
+        found = [one for one in found if one.key not in _LEFT_TO_A_ROLLOUT]
+    yield from found
+
+
+def _of_seat(member: Member, facts: Facts) -> Iterator[Finding]:
+    if facts["seat"] == "lost":
+        what = (
+            "its data are LOST: the data directory holds no member any more. If the disk is only"
+            " not mounted, mount it; else raise etcd_reseat"
+        )
+        yield Finding("data-lost", what, Remedy.RESEAT, member.name)
+    elif facts["seat"] != "taken":
+        yield Finding("seat", "it has not taken its seat yet", Remedy.UP, member.name)
+
+
+def _of_files(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
+    def changed(key: str, what: str, lines: tuple[str, ...] = ()) -> Finding:
+        return Finding(key, what, Remedy.REPAIR, member.name, lines)
+
+    in_use = _difference(files.settings, facts.text("etcd.yaml"))
+    kept = _difference(files.settings, facts.text("settings.yaml"))
+    if in_use:
+        yield changed("settings", "etcd.yaml differs from the stack", in_use)
+    elif kept:
+        yield changed("settings", "settings.yaml differs from the stack", kept)
+    elif facts["composed"] == "no":
+        yield changed("settings", "what etcd.yaml says of the seat was changed")
+    if lines := _difference(files.unit, facts.text("unit_file")):
+        yield changed("unit", "the unit differs from the stack", lines)
+    for name, expected, key, what in (
+        ("ca.crt", files.ca, "ca", "the CA bundle (ca.crt)"),
+        ("server.crt", files.certificate, "certificate", "the certificate (server.crt)"),
+    ):
+        if facts[name] != _sum(expected):
+            state = "differs from the stack" if facts[name] else "is missing"
+            yield changed(key, f"{what} {state}")
+
+
+def _of_version(member: Member, facts: Facts) -> Iterator[Finding]:
+    def found(key: str, what: str) -> Finding:
+        return Finding(key, what, Remedy.REPAIR, member.name)
+
+    linked, reported = facts["version"], facts["reported"]
+    if linked != member.version:
+        yield found("version-linked", f"etcd {linked} is linked, and should be {member.version}")
+    if not reported:
+        yield found("version-linked", f"the program of etcd {linked} is missing or does not run")
+    elif reported != linked:
+        yield found("version-linked", f"the program in the place of etcd {linked} is {reported}")
+
+
+def _of_unit(member: Member, facts: Facts) -> Iterator[Finding]:
+    def found(key: str, what: str) -> Finding:
+        return Finding(key, what, Remedy.REPAIR, member.name)
+
+    if facts["unit"] != "active":
+        yield found("unit-down", f"its unit is {facts['unit']}")
+    elif facts["runs_the_files"] == "no":
+        yield found("restart-pending", "what runs was started with other files than are there now")
+    if facts["starts_at_boot"] == "no":
+        yield found("unit-disabled", "its unit does not start at boot")
+    if facts["unit_is_loaded"] == "no":
+        yield found("unit-not-loaded", "systemd has not read its unit since it was changed")
+    for file in facts.drop_ins:
+        yield Finding("drop-in", f"{file} adds to the unit", member=member.name, note=True)
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _difference(expected: str, found: str) -> tuple[str, ...]:
+    """Lines that differ, each with its sign; empty when the texts are the same."""
+    both = difflib.ndiff(expected.splitlines(), found.splitlines())
+    lines = [line for line in both if line[0] in "+-"]
+    if len(lines) > _SHOWN_LINES:
+        lines[_SHOWN_LINES:] = [f"... and {len(lines) - _SHOWN_LINES} lines more"]
+    return tuple(lines)

@@ -1,0 +1,579 @@
+"""What `status` reads from a state, what it makes of what it sees, and how it says so."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+import ssl
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etcd_component import __main__ as command_line
+from etcd_component import model
+from etcd_component.status import declared, judged, machines, told
+from etcd_component.status.asked import Answer, Listed, Listing
+from etcd_component.status.judged import Exit, Remedy, Seen, judge
+from tests.unit.recording import PASSWORD, PRIVATE_KEY, SECRET, cluster, record
+
+NOW = 1_800_000_000.0
+DAY = 86400
+BASTION = model.Login("gate", 2222, "ops", False, "GATE KEY", None, False, "ssh-ed25519 GATE")
+
+
+def exported(*models: model.Cluster) -> dict[str, Any]:
+    """The state that an update with these clusters leaves, as Pulumi exports it."""
+    found = record(*models)
+    outputs = list(found.outputs.values())
+    own = {
+        key: outputs[0][key]
+        if len(models) == 1
+        else {one.name: by[key] for one, by in zip(models, outputs, strict=True)}
+        for key in outputs[0]
+    }
+    own["root_password"] = hidden({SECRET: "1", "value": own["root_password"]})
+    commands = [
+        {
+            "urn": f"urn:pulumi:test::etcd::command:remote:Command::{name}",
+            "type": "command:remote:Command",
+            "inputs": hidden(one.inputs),
+        }
+        for name, one in found.commands.items()
+    ]
+    return {"resources": [{"type": "pulumi:pulumi:Stack", "outputs": own}, *commands]}
+
+
+def hidden(value: Any) -> Any:
+    """A value as the state has it: what is secret is JSON in its own envelope."""
+    if isinstance(value, dict):
+        if SECRET in value:
+            return {SECRET: value[SECRET], "plaintext": json.dumps(hidden(value["value"]))}
+        return {key: hidden(each) for key, each in value.items()}
+    return [hidden(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def three() -> declared.Cluster:
+    (found,) = declared.read(exported(cluster(3)), "test")
+    return found
+
+
+# ---- what the stack says
+
+
+def test_the_state_of_an_update_says_what_was_put_on_each_node(three: declared.Cluster) -> None:
+    assert [one.name for one in three.members] == ["etcd-1", "etcd-2", "etcd-3"]
+    second = three.members[1]
+    assert (second.address, second.version, second.learner) == ("10.10.10.11", "3.6.14", False)
+    files = second.files
+    assert files is not None
+    assert files.settings.startswith("name: etcd-2\n")
+    assert files.unit.startswith("# Written by etcd-node.")
+    assert files.ca == "certPem of etcd-ca\n"
+    assert files.certificate == "certPem of etcd-2\n"
+    assert files.program.startswith("#!/bin/sh\n# etcd-node")
+    assert len(files.owner) == 16
+    assert files.rolled_out
+    assert files.repair == 0
+    login = files.login
+    assert (login.host, login.port, login.user, login.sudo) == ("10.10.10.11", 22, "admin", True)
+    assert login.private_key == PRIVATE_KEY
+    assert login.host_key == "ssh-ed25519 AAAA"
+    assert three.root_password == PASSWORD
+
+
+def test_login_and_repair_number_are_the_host_s_own() -> None:
+    wanted = cluster(1)
+    host = wanted.instances[0]
+    login = dataclasses.replace(
+        host.node.login, user="root", sudo=False, private_key=None, agent=True, bastion=BASTION
+    )
+    node = dataclasses.replace(host.node, login=login)
+    host = dataclasses.replace(host, node=node, repair=7, learner=True)
+    (found,) = declared.read(
+        exported(dataclasses.replace(wanted, instances=(host, *cluster(2).instances[1:]))), "test"
+    )
+    member = found.members[0]
+    assert member.learner
+    assert member.files is not None
+    assert member.files.repair == 7
+    assert member.files.login == login
+
+
+def test_several_clusters_of_a_stack_are_told_apart() -> None:
+    found = declared.read(exported(cluster(1), cluster(1, name="other")), "test")
+    assert [one.name for one in found] == ["etcd", "other"]
+    assert [[each.name for each in one.members] for one in found] == [["etcd-1"], ["other-1"]]
+    other = found[1].members[0].files
+    assert other is not None
+    assert "other" in other.settings
+
+
+def test_a_stack_that_was_never_finished_says_so() -> None:
+    states: list[dict[str, Any]] = [{}, {"resources": []}, {"resources": [{"type": "the stack"}]}]
+    for state in states:
+        with pytest.raises(declared.CannotRead, match="no `pulumi up` of it has been finished"):
+            declared.read(state, "new")
+
+
+def test_no_text_of_what_is_declared_shows_a_secret(three: declared.Cluster) -> None:
+    for secret in (PASSWORD, PRIVATE_KEY, "privateKeyPem"):
+        assert secret not in repr(three)
+
+
+# ---- what follows
+
+
+@pytest.fixture(autouse=True)
+def plain_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates in these tests are words."""
+    monkeypatch.setattr(ssl, "PEM_cert_to_DER_cert", str.encode)
+
+
+def answer(member: declared.Member, **more: Any) -> Answer:
+    assert member.files is not None
+    said: dict[str, Any] = {
+        "certificate": member.files.certificate.encode(),
+        "expires": NOW + 400 * DAY,
+        "healthy": True,
+        "id": member.name[-1],
+        "version": "3.6.14",
+        "cluster_version": "3.6.0",
+        "leads": member.name == "etcd-1",
+        "has_leader": True,
+        "index": 5000,
+        "applied": 5000,
+        "size": 2 * 1024**2,
+        "in_use": 1024**2,
+        "quota": 8 * 1024**3,
+    }
+    return Answer(**said | more)
+
+
+def listed(member: declared.Member, **more: Any) -> Listed:
+    own = Listed(member.name[-1], member.name, (member.peer_url,), (member.client_url,), False)
+    return dataclasses.replace(own, **more)
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def facts(member: declared.Member, **more: str) -> machines.Facts:
+    files = member.files
+    assert files is not None
+    said = {
+        "owner": files.owner,
+        "program": digest(files.program),
+        "unit": "active",
+        "starts_at_boot": "yes",
+        "unit_is_loaded": "yes",
+        "version": "3.6.14",
+        "reported": "3.6.14",
+        "runs_the_files": "yes",
+        "etcd.yaml": encoded(files.settings),
+        "settings.yaml": encoded(files.settings),
+        "composed": "yes",
+        "unit_file": encoded(files.unit),
+        "ca.crt": digest(files.ca),
+        "server.crt": digest(files.certificate),
+        "seat": "taken",
+        "reseat": "0",
+    }
+    return machines.Facts(said | more)
+
+
+def clean(wanted: declared.Cluster) -> Seen:
+    """Everything as the stack says."""
+    return Seen(
+        wanted,
+        {one.client_url: answer(one) for one in wanted.members},
+        Listing(tuple(listed(one) for one in wanted.members)),
+        {one.name: facts(one) for one in wanted.members},
+        NOW,
+    )
+
+
+def answering(seen: Seen, seq: int, **more: Any) -> Seen:
+    member = seen.cluster.members[seq - 1]
+    changed = Answer(**more) if "error" in more else answer(member, **more)
+    return dataclasses.replace(seen, answers={**seen.answers, member.client_url: changed})
+
+
+def with_facts(seen: Seen, seq: int, **more: str) -> Seen:
+    member = seen.cluster.members[seq - 1]
+    return dataclasses.replace(seen, facts={**seen.facts, member.name: facts(member, **more)})
+
+
+def listing(seen: Seen, *members: Listed, **more: Any) -> Seen:
+    return dataclasses.replace(seen, listing=Listing(members, **more))
+
+
+def found(seen: Seen) -> list[tuple[str, str, str]]:
+    return [(one.key, one.member, one.remedy.value) for one in judge(seen).findings]
+
+
+def test_a_cluster_that_is_as_declared_is_well(three: declared.Cluster) -> None:
+    report = judge(clean(three))
+    assert report.findings == ()
+    assert report.exit == Exit.WELL
+    assert (report.voters, report.well, report.quorum, report.may_be_lost) == (3, 3, 2, 1)
+    assert report.leader == "etcd-1"
+    assert told.verdict(report) == (
+        "well. 3 of 3 voters are well, and 2 must be: 1 more may be lost."
+    )
+    assert list(told.edits(report)) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "key"),
+    [
+        ({"owner": ""}, "owner"),
+        ({"program": ""}, "program"),
+        ({"program": "00"}, "program"),
+        ({"unit": "inactive", "runs_the_files": "no"}, "unit-down"),
+        ({"runs_the_files": "no"}, "restart-pending"),
+        ({"starts_at_boot": "no"}, "unit-disabled"),
+        ({"unit_is_loaded": "no"}, "unit-not-loaded"),
+        ({"version": "3.5.33", "reported": "3.5.33"}, "version-linked"),
+        ({"reported": ""}, "version-linked"),
+        ({"reported": "3.6.13"}, "version-linked"),
+        ({"etcd.yaml": encoded("name: x\n")}, "settings"),
+        ({"settings.yaml": encoded("name: x\n")}, "settings"),
+        ({"composed": "no"}, "settings"),
+        ({"seat": "none"}, "settings"),
+        ({"unit_file": ""}, "unit"),
+        ({"ca.crt": "00"}, "ca"),
+        ({"server.crt": ""}, "certificate"),
+    ],
+)
+def test_what_was_changed_on_a_node_is_named_and_can_be_repaired(
+    three: declared.Cluster, fact: dict[str, str], key: str
+) -> None:
+    seen = with_facts(clean(three), 2, **fact)
+    assert found(seen) == [(key, "etcd-2", "repair")]
+    report = judge(seen)
+    assert report.exit == Exit.DIFFERS
+    assert list(told.edits(report)) == ["10.10.10.11: { etcd_seq: 2, etcd_repair: 1 }"]
+
+
+def test_the_lines_of_a_file_that_differ_are_shown(three: declared.Cluster) -> None:
+    files = three.members[1].files
+    assert files is not None
+    edited = files.settings.replace("snapshot-count: 10000", "snapshot-count: 5000")
+    seen = with_facts(clean(three), 2, **{"etcd.yaml": encoded(edited)})
+    text = told.as_text([judge(seen)], width=100, colour=False)
+    assert "! etcd-2: etcd.yaml differs from the stack\n" in text
+    assert "      - snapshot-count: 10000\n      + snapshot-count: 5000\n" in text
+    many = with_facts(clean(three), 2, unit_file=encoded("\n".join(map(str, range(50)))))
+    (one,) = judge(many).findings
+    assert len(one.lines) == 7
+
+
+def test_another_stack_s_mark_is_for_a_person(three: declared.Cluster) -> None:
+    assert found(with_facts(clean(three), 2, owner="other")) == [("owner", "etcd-2", "person")]
+
+
+def test_a_drop_in_is_mentioned_and_is_no_fault(three: declared.Cluster) -> None:
+    own = facts(three.members[0])
+    seen = clean(three)
+    seen = dataclasses.replace(
+        seen, facts={**seen.facts, "etcd-1": dataclasses.replace(own, drop_ins=("/x.conf",))}
+    )
+    report = judge(seen)
+    assert report.exit == Exit.WELL
+    assert "- etcd-1: /x.conf adds to the unit\n" in told.as_text([report], width=100, colour=False)
+
+
+def test_a_node_that_could_not_be_looked_at_is_said_with_the_reason(
+    three: declared.Cluster,
+) -> None:
+    seen = clean(three)
+    seen = dataclasses.replace(seen, facts={**seen.facts, "etcd-3": "Permission denied"})
+    report = judge(seen)
+    assert [one.key for one in report.findings] == ["not-looked-at"]
+    assert "Permission denied" in report.findings[0].what
+    # Who did not want it to be looked at hears nothing of it.
+    assert judge(dataclasses.replace(seen, facts={})).exit == Exit.WELL
+
+
+def test_lost_data_need_a_number_that_was_not_used_yet(three: declared.Cluster) -> None:
+    seen = with_facts(clean(three), 3, seat="lost", reseat="4", unit="failed")
+    seen = answering(seen, 3, error="nothing listens there")
+    report = judge(seen)
+    assert [one.key for one in report.findings] == ["no-answer", "data-lost", "unit-down"]
+    assert list(told.edits(report)) == ["10.10.10.12: { etcd_seq: 3, etcd_reseat: 5 }"]
+
+
+def test_margins_are_counted_in_voters_that_are_well(three: declared.Cluster) -> None:
+    silent = {"error": "no answer"}
+    one = judge(answering(clean(three), 3, **silent))
+    assert (one.exit, one.well, one.may_be_lost) == (Exit.DIFFERS, 2, 0)
+    assert told.verdict(one) == (
+        "SERVES WITHOUT MARGIN. 2 of 3 voters are well, and 2 must be: no other may be lost."
+    )
+    alone = {"healthy": False, "reason": "RAFT NO LEADER", "leads": False, "has_leader": False}
+    two = answering(answering(clean(three), 3, **silent), 2, **silent)
+    two = listing(answering(two, 1, **alone), refusal="no voter that follows a leader answers")
+    two = dataclasses.replace(two, listing=Listing(refusal="nobody"))
+    report = judge(two)
+    assert (report.exit, report.well, report.may_be_lost) == (Exit.NO_QUORUM, 0, 0)
+    assert told.verdict(report) == (
+        "NO QUORUM. 0 of 3 voters are well, and 2 must be: nothing can be written."
+    )
+
+
+def test_two_members_that_only_we_do_not_reach_are_no_lost_quorum(three: declared.Cluster) -> None:
+    seen = clean(three)
+    for seq in (2, 3):
+        seen = answering(seen, seq, error="no answer")
+    report = judge(seen)
+    assert report.exit == Exit.DIFFERS
+    assert "as seen from here" in told.verdict(report)
+    (first, _) = report.findings
+    assert first.what == "etcd runs there, but does not answer here at 10.10.10.11:2379: no answer"
+
+
+def test_a_lone_member_is_well_though_it_may_not_be_lost() -> None:
+    (lone,) = declared.read(exported(cluster(1)), "test")
+    report = judge(clean(lone))
+    assert report.exit == Exit.WELL
+    assert told.verdict(report) == "well. 1 of 1 voter is well, and 1 must be: none may be lost."
+
+
+def test_members_that_only_one_side_knows_are_named(three: declared.Cluster) -> None:
+    first, second, third = (listed(one) for one in three.members)
+    foreign = Listed("255", "", ("https://10.9.9.9:2380",), (), True)
+    seen = listing(clean(three), first, second, third, foreign)
+    assert found(seen) == [("unknown-member", "ff", "person")]
+    report = judge(seen)
+    assert "`etcdctl member remove ff`" in report.findings[0].what
+    assert report.voters == 3
+    assert report.rows[-1].role == "unstarted"
+    assert report.rows[-1].address == "10.9.9.9:2380"
+
+    assert found(listing(clean(three), first, second)) == [("not-a-member", "etcd-3", "reseat")]
+    started = dataclasses.replace(third, name="", client_urls=())
+    assert ("unstarted", "etcd-3", "repair") in found(listing(clean(three), first, second, started))
+
+
+def test_a_foreign_voter_counts_for_the_quorum(three: declared.Cluster) -> None:
+    foreign = Listed("9", "x", ("https://10.9.9.9:2380",), ("https://10.9.9.9:2379",), False)
+    report = judge(listing(clean(three), *(listed(one) for one in three.members), foreign))
+    assert (report.voters, report.quorum, report.well, report.may_be_lost) == (4, 3, 3, 0)
+
+
+def test_roles_that_differ_are_named(three: declared.Cluster) -> None:
+    first, second, third = (listed(one) for one in three.members)
+    learner = dataclasses.replace(third, learner=True)
+    seen = listing(clean(three), first, second, learner)
+    assert found(seen) == [("is-learner", "etcd-3", "repair")]
+    assert judge(seen).voters == 2
+
+    wanted = dataclasses.replace(three.members[2], learner=True)
+    other = dataclasses.replace(three, members=(*three.members[:2], wanted))
+    assert found(clean(other)) == [("is-voter", "etcd-3", "person")]
+    assert judge(listing(clean(other), first, second, learner)).findings == ()
+
+
+def test_a_member_is_known_by_its_id_before_its_peer_url(three: declared.Cluster) -> None:
+    first, second, third = (listed(one) for one in three.members)
+    moved = dataclasses.replace(third, peer_urls=("https://10.10.10.12:9999",))
+    assert found(listing(clean(three), first, second, moved)) == [("peer-url", "etcd-3", "person")]
+
+
+def test_without_a_login_the_nodes_say_who_the_members_are(three: declared.Cluster) -> None:
+    lines = tuple(
+        (one.name[-1], one.name, one.peer_url, one.client_url, "voter") for one in three.members
+    )
+    foreign = ("9", "-", "https://10.9.9.9:2380", "-", "voter")
+    seen = clean(three)
+    own = dataclasses.replace(facts(three.members[0]), members=(*lines, foreign))
+    seen = dataclasses.replace(
+        seen, listing=Listing(refusal="etcd says no"), facts={**seen.facts, "etcd-1": own}
+    )
+    keys = [one.key for one in judge(seen).findings]
+    assert keys == ["no-list", "unknown-member"]
+    assert judge(seen).voters == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ({"version": "3.6.13"}, "version-running"),
+        ({"applied": 4000}, "lag"),
+        ({"size": 7 * 1024**3}, "quota"),
+        ({"healthy": False, "reason": "ALARM CORRUPT"}, "not-healthy"),
+        ({"expires": NOW + 29 * DAY}, "certificate-ends"),
+        ({"certificate": b"another"}, "certificate-served"),
+        ({"error": "its certificate has expired", "expired": True}, "certificate-expired"),
+        ({"error": "no answer"}, "no-answer"),
+    ],
+)
+def test_what_a_member_says_that_is_not_well_is_named(
+    three: declared.Cluster, said: dict[str, Any], key: str
+) -> None:
+    seen = answering(clean(three), 2, **said)
+    assert [(one, who) for one, who, _ in found(seen)] == [(key, "etcd-2")]
+    assert judge(seen).exit == Exit.DIFFERS
+
+
+def test_alarms_and_open_access_are_named(three: declared.Cluster) -> None:
+    members = [listed(one) for one in three.members]
+    seen = listing(clean(three), *members, alarms=(("2", "NOSPACE"),), rbac=False)
+    assert found(seen) == [("rbac-off", "etcd-1", "repair"), ("alarm", "etcd-2", "person")]
+    assert judge(seen).alarms == ("NOSPACE at etcd-2",)
+
+
+def test_an_update_that_was_not_finished_is_named(three: declared.Cluster) -> None:
+    begun = dataclasses.replace(three.members[2], files=None)
+    seen = clean(three)
+    wanted = dataclasses.replace(three, members=(*three.members[:2], begun))
+    left = {name: one for name, one in seen.facts.items() if name != "etcd-3"}
+    seen = dataclasses.replace(seen, cluster=wanted, facts=left)
+    assert found(seen) == [("not-finished", "etcd-3", "up")]
+
+
+def test_a_rollout_that_is_still_to_come_is_no_drift(three: declared.Cluster) -> None:
+    files = three.members[1].files
+    assert files is not None
+    waiting = dataclasses.replace(files, rolled_out=False)
+    members = list(three.members)
+    members[1] = dataclasses.replace(members[1], files=waiting)
+    wanted = dataclasses.replace(three, members=tuple(members))
+    seen = with_facts(clean(wanted), 2, runs_the_files="no")
+    assert found(seen) == [("not-finished", "etcd-2", "up")]
+    assert "Run `pulumi up`." in told.as_text([judge(seen)], width=100, colour=False)
+
+
+# ---- how it is said
+
+
+def test_an_ipv6_host_is_quoted_in_the_edit() -> None:
+    wanted = cluster(1)
+    host = wanted.instances[0]
+    node = dataclasses.replace(host.node, address="fd00::1")
+    moved = dataclasses.replace(wanted, instances=(dataclasses.replace(host, node=node, repair=2),))
+    (found,) = declared.read(exported(moved), "test")
+    report = judge(with_facts(clean(found), 1, starts_at_boot="no"))
+    assert list(told.edits(report)) == ['"fd00::1": { etcd_seq: 1, etcd_repair: 3 }']
+    assert "[fd00::1]:2379" in told.as_text([report], width=100, colour=False)
+
+
+def everything_wrong(wanted: declared.Cluster) -> judged.Report:
+    seen = with_facts(clean(wanted), 2, starts_at_boot="no", unit_file=encoded("\x1b[2Jx" * 200))
+    return judge(answering(seen, 3, error="\x1b[31m" + "long " * 60))
+
+
+def test_the_table_fits_a_terminal_and_moves_no_cursor(three: declared.Cluster) -> None:
+    text = told.as_text([everything_wrong(three)], width=100, colour=False)
+    assert "\x1b" not in text
+    lines = [line for line in text.splitlines() if not line.startswith("      ")]
+    assert max(len(line) for line in lines) <= 118
+    assert "\x1b[1;33m" in told.as_text([everything_wrong(three)], width=100, colour=True)
+
+
+def test_the_json_is_documented_and_holds_no_secret(three: declared.Cluster) -> None:
+    found = told.as_json("test", [judge(clean(three)), everything_wrong(three)])
+    assert found["exit"] == 1
+    assert [one["exit"] for one in found["clusters"]] == [0, 1]
+    page = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+
+    def keys(value: Any) -> set[str]:
+        if isinstance(value, dict):
+            return {*value, *(key for each in value.values() for key in keys(each))}
+        return {key for each in value for key in keys(each)} if isinstance(value, list) else set()
+
+    assert {key for key in keys(found) if f"`{key}`" not in page} == set()
+    for secret in (PASSWORD, "OPENSSH", "privateKeyPem"):
+        assert secret not in json.dumps(found)
+
+
+def test_every_finding_is_documented() -> None:
+    source = Path(judged.__file__).read_text()
+    page = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+    named = {
+        key
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for key in line.split("|")[1].split("`")[1::2]
+    }
+    keys = set(re.findall(r'(?:Finding|found|changed|repairable)\(\s*"([a-z-]+)"', source))
+    keys |= {"ca", "certificate"}
+    assert len(keys) > 20
+    assert keys <= named
+    assert {one.value for one in Remedy} <= set(re.findall(r"`(\w+)`", page))
+
+
+def test_a_wrong_command_line_is_not_taken_for_a_lost_quorum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["etcd_component", "status"])
+    assert command_line.main() == Exit.UNREADABLE
+    monkeypatch.setattr(sys, "argv", ["etcd_component", "status", "prod"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert command_line.main() == Exit.UNREADABLE
+    assert "there is no `pulumi` on PATH" in capsys.readouterr().err
+
+
+# ---- the way to the nodes
+
+
+def login(**more: Any) -> model.Login:
+    own = model.Login("10.0.0.1", 2200, "admin", True, "THE KEY", None, False, "ssh-ed25519 AAAA")
+    return dataclasses.replace(own, **more)
+
+
+def test_keys_are_in_files_that_nobody_else_can_read(tmp_path: Path) -> None:
+    place = tmp_path / "private"
+    machines.prepare(login(private_key_passphrase="open sesame", bastion=BASTION), place)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for file in place.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+    shown = subprocess.run(
+        ["ssh", "-G", "-F", place / "config", "node"], capture_output=True, text=True, check=True
+    ).stdout
+    for line in (
+        "hostname 10.0.0.1",
+        "port 2200",
+        "user admin",
+        "proxyjump bastion",
+        "stricthostkeychecking true",
+        "identitiesonly yes",
+    ):
+        assert f"\n{line}\n" in f"\n{shown}", line
+    assert (place / "node.known").read_text() == "node ssh-ed25519 AAAA\n"
+    asked = f"Enter passphrase for key '{place / 'node.key'}': "
+    answered = subprocess.run(
+        [place / "askpass", asked], capture_output=True, text=True, check=True
+    )
+    assert answered.stdout == "open sesame\n"
+
+
+def test_an_agent_s_key_needs_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with pytest.raises(machines.NotLookedAt, match="no agent runs here"):
+        machines.prepare(login(private_key=None, agent=True), tmp_path / "x")
+
+
+def test_what_a_node_prints_is_read_by_name() -> None:
+    printed = "owner=a=b\nseat=taken\ndrop_in=/x\ndrop_in=/y\nmember=1 n p c voter\nmember=broken\n"
+    facts = machines.parse(printed)
+    assert facts["owner"] == "a=b"
+    assert facts["nothing"] == ""
+    assert facts.drop_ins == ("/x", "/y")
+    assert facts.members == (("1", "n", "p", "c", "voter"),)
+    assert machines.parse("owner=\nseat=none\n").members == ()
+    with pytest.raises(machines.NotLookedAt):
+        machines.parse("Welcome to this machine\n")
