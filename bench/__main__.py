@@ -15,6 +15,7 @@ from bench.client import Access
 from bench.process import Failed
 from bench.report import as_text
 from bench.site import SIZES, Site, bench_lab
+from bench.upgrade import upgrade
 from bench.writer import Writer
 from lab import LabError
 
@@ -53,6 +54,7 @@ def measure_once(site: Site, size: int) -> Figures:
     if set(site.started()) & set(before):
         raise Failed("the changed setting did not restart every member")
     missing = len(writer.lost())
+    upgraded = upgrade(site, size, access, CHANGE)
     runs["destroy"] = site.pulumi("destroy", "--yes", "--skip-preview")
 
     say(f"  failed writes: {writer.failed}, because: {', '.join(writer.reasons) or 'none'}")
@@ -65,6 +67,7 @@ def measure_once(site: Site, size: int) -> Figures:
         "writes": len(writer.acknowledged),
         "failed": writer.failed,
         "lost": missing,
+        **upgraded,
     }
 
 

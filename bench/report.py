@@ -17,6 +17,9 @@ _ROWS = (
     ("  writes acknowledged", "writes", ""),
     ("  attempts that failed", "failed", ""),
     ("  acknowledged writes lost", "lost", ""),
+    ("minor upgrade, 3.6 to 3.7", "upgrade", "s"),
+    ("  longest gap between writes", "upgrade_gap_ms", "ms"),
+    ("  attempts that failed", "upgrade_failed", ""),
     ("destroy", "destroy", "s"),
     ("peak memory", "memory", "MiB"),
 )
@@ -24,7 +27,7 @@ _ROWS = (
 _LEGEND = """\
 Medians, with the smallest and the largest. Each run starts on machines with an empty disk.
 preview           pulumi preview
-create, no change, one setting changed
+create, no change, one setting changed, minor upgrade
                   pulumi up --yes --skip-preview
 destroy           pulumi destroy --yes --skip-preview
 plain ssh         the bare limit: one ssh to each machine at once, a script that fetches etcd,
@@ -37,9 +40,9 @@ peak memory       of pulumi and all processes below it, in the hungriest of the 
 def as_text(facts: Mapping[str, str], figures: Mapping[int, Mapping[str, Sequence[float]]]) -> str:
     """Facts, table and legend."""
     heads = ["", *(_NUMBERS[size] for size in figures)]
-    rows = {
-        title: [spread(of_size.get(name, []), unit) for of_size in figures.values()]
+    rows = [
+        (title, [spread(of_size.get(name, []), unit) for of_size in figures.values()])
         for title, name, unit in _ROWS
-    }
+    ]
     known = "\n".join(f"{name:9} {value}" for name, value in facts.items())
     return f"{known}\n\n{table(heads, rows)}\n\n{_LEGEND}"

@@ -1,6 +1,6 @@
 """Repeated measurements as a person reads them: medians with the smallest and largest. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 
@@ -18,9 +18,9 @@ def spread(values: Sequence[float], unit: str) -> str:
     return " ".join(filter(None, [f"{middle}{span}", unit]))
 
 
-def table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
     """Rows of text under heads, in columns. The first head stands over the rows' names."""
-    lines = [list(heads), *([name, *cells] for name, cells in rows.items())]
+    lines = [list(heads), *([name, *cells] for name, cells in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -39,7 +39,7 @@ def test_one_figure_has_no_spread_and_several_have() -> None:
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    assert table(["", "one"], {"create": ["1 s"], "no change": ["12 s"]}).splitlines() == [
+    assert table(["", "one"], [("create", ["1 s"]), ("no change", ["12 s"])]).splitlines() == [
         "           one",
         "create     1 s",
         "no change  12 s",
