@@ -33,7 +33,8 @@ check_version_change() {
   from='' wanted=''
   [ -n "$version" ] && seat_is_taken && [ -s "$etc/etcd.yaml" ] || return 0
   load_instance
-  [ "$(readlink "$running")" != "../versions/$version" ] || [ -n "$(version_kept)" ] || return 0
+  # One that has switched and does not run must be free to be mended.
+  [ "$(readlink "$running")" != "../versions/$version" ] || [ "$(unit_state)" = active ] || return 0
   wanted=$(minor_of "$version")
   mine=$(own_version)
   from=$(minor_of "$mine")
@@ -66,7 +67,7 @@ survey_members() {
     if seen=$(request_time=3 request "$peer/version") && [ -n "$(json etcdserver "$seen")" ]; then
       storage=$(json storage "$seen")
       say "$other $(json etcdserver "$seen") $(json etcdcluster "$seen") ${storage:--} $kind $peer $url"
-    elif [ "$peer" != "$peer_url" ] || ! may_change_while_down; then
+    else
       say "$other does not answer at $peer"
     fi
   done)
@@ -88,11 +89,6 @@ members_by_anyone() { # the member lines, by whoever answers first
     member_lines "$list"
     return
   done
-}
-
-# One that is down may only come back to what the others still run: a change that broke it is undone.
-may_change_while_down() {
-  [ "$(unit_state)" != active ] && [ "$(minor_of "$(version_kept)")" = "$wanted" ]
 }
 
 # The members run the minor that is left and at most the wanted one, so that a change which was not
