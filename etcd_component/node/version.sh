@@ -34,7 +34,8 @@ check_version_change() {
   [ -n "$version" ] && seat_is_taken && [ -s "$etc/etcd.yaml" ] || return 0
   load_instance
   # One that has switched and does not run must be free to be mended.
-  [ "$(readlink "$running")" != "../versions/$version" ] || [ "$(unit_state)" = active ] || return 0
+  [ "$(readlink "$running")" != "../versions/$version" ] ||
+    { [ -n "$(version_kept)" ] && [ "$(unit_state)" = active ]; } || return 0
   wanted=$(minor_of "$version")
   mine=$(own_version)
   from=$(minor_of "$mine")

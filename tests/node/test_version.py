@@ -191,6 +191,24 @@ def test_an_upgrade_that_fails_is_put_back_and_one_that_is_mended_goes_on(
     assert snapshots(three, 2) == []
 
 
+def test_a_member_that_could_not_be_put_back_is_mended_by_its_next_files(
+    cluster: Cluster,
+) -> None:
+    one = cluster(1, changes=HURRIED).found(access=True)
+    one.declare("3.7.3")
+    one.shell(1, f"cd /opt/etcd/versions; mv 3.6.16 kept-apart; {_BROKEN}")
+    try:
+        failed = one.rollout(1, check=False)
+    finally:
+        one.shell(1, "cd /opt/etcd/versions; mv kept-apart 3.6.16")
+        with_real_programs(one)
+    assert "3.6.16 cannot be put back, because it is not on this machine any more" in failed.stderr
+    one.change(max_txn_ops=129)
+    eventually("the member is back", lambda: one.is_active(1))
+    assert "all members run 3.7.3, the cluster is at 3.7" in one.rollout(1).stdout
+    assert one.shell(1, "ls /etc/etcd/etcd/*.before", check=False) == ""
+
+
 def test_what_was_begun_is_turned_back(cluster: Cluster) -> None:
     three = cluster(3, changes=HURRIED).found(access=True)
     # An upgrade of which one member is done.
