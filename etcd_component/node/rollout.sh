@@ -7,7 +7,6 @@ do_rollout() {
   [ "$repair" -eq 0 ] || say "$repair" | put "$etc/repair" 644 root:root
   [ -n "$version" ] || version=$(basename "$(readlink "$running" || say none)")
   tell_changes_by_hand
-  mine=''
   if [ "$(readlink "$running")" = "../versions/$version" ] && runs_what_the_files_say; then
     await_member 90
     remember_peers

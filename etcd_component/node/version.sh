@@ -369,12 +369,13 @@ put_back() {
 
 # ---- after the last member
 
-# Quick where nothing is to be told: a member on its own minor, in a cluster of that minor.
+# Quick where nothing is to be told: no change of version, or none of the minor.
 confirm_version() {
   wanted=$(minor_of "$version")
   reached=$(cluster_minor)
   if [ "$reached" = "$wanted" ]; then
-    [ -n "$mine" ] && [ "$(minor_of "$mine")" != "$wanted" ] || return 0
+    was=$(minor_of "$(version_kept)")
+    [ -n "$was" ] && [ "$was" != "$wanted" ] || return 0
   else
     [ -n "$reached" ] && follows "$reached" "$wanted" || return 0
   fi
