@@ -145,6 +145,7 @@ def test_a_ca_takes_over_from_another_under_a_writer(
     assert dropped.changed == {"updated": 6, "deleted": 3}
     assert len(re.findall(r"^ -  tls:\S+ etcd-ca deleted", dropped.text, re.MULTILINE)) == 2
     assert ask(stack).assert_one_healthy_cluster(*NAMES) == cluster_id
+    second("get", "asked")
     assert both.run("get", "asked").returncode != 0
     assert stack.up().changed == {}
     stack.edit(etcd_safeguard=False)
