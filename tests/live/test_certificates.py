@@ -157,8 +157,8 @@ def test_a_given_ca_gives_way_to_our_own_and_comes_back(
 ) -> None:
     given = Authority(name="given CA")
     stack = project.stack(inventory(nodes, 1))
-    stack.set_secret("etcd_ca_cert", given.pem)
     stack.set_secret("etcd_ca_key", unlocked(given.key))
+    stack.write(stack.config | {"etcd_ca_cert": given.pem})
     stack.up()
     assert signers(nodes, 1) == {"given CA"}
 
@@ -185,8 +185,8 @@ def test_a_given_ca_gives_way_to_our_own_and_comes_back(
         assert signers(nodes, 1) == {signer}
         ask(stack).assert_one_healthy_cluster("etcd-1")
     other = Authority(name="another CA")
-    stack.set_secret("etcd_ca_cert", other.pem)
     stack.set_secret("etcd_ca_key", unlocked(other.key))
+    stack.write(stack.config | {"etcd_ca_cert": other.pem})
     assert "not exchanged for another in place" in stack.preview(check=False).text
 
 
