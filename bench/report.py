@@ -33,7 +33,7 @@ destroy           pulumi destroy --yes --skip-preview
 plain ssh         the bare limit: one ssh to each machine at once, a script that fetches etcd,
                   writes the same files, starts etcd and switches RBAC on, and checks nothing
 gap               over all of six clients that write all the time while members are restarted
-attempts          requests that got an error or no answer; each was sent again to the next member
+attempts          writes that got an error or no answer; each was sent again to the next member
 peak memory       of pulumi and all processes below it, in the hungriest of the five commands"""
 
 
