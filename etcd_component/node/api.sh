@@ -131,11 +131,16 @@ refused() {
       END { exit !(refused && !other) }'
 }
 
-own_line() { printf '%s\n' "$members" | awk -v me="$peer_url" '$3 == me'; }
+# This member's line among the member lines $1, also while its peer URL is being changed.
+own_among() { printf '%s\n' "$1" | awk -v me="$peer_url" -v new="$new_peer_url" '$3 == me || $3 == new'; }
+own_line() { own_among "$members"; }
 field() { printf '%s' "$2" | cut -d ' ' -f "$1"; }
 
 # Started voters besides this member, as member lines on standard input say: their client URLs.
-voters_among() { awk -v me="$peer_url" '$3 != me && $4 != "-" && $5 == "voter" { print $4 }'; }
+voters_among() {
+  awk -v me="$peer_url" -v new="$new_peer_url" \
+    '$3 != me && $3 != new && $4 != "-" && $5 == "voter" { print $4 }'
+}
 
 # The same as this member's own peer port knows it, which needs neither a login nor a quorum.
 other_voters() { member_lines "$(request "$peer_url/members")" | voters_among; }
@@ -163,17 +168,16 @@ choose_again() { choose_endpoint "$choice"; }
 log_in_near() {
   list=$(member_lines "$(request "$peer_url/members")")
   near=$(printf '%s\n' "$list" | voters_among)
-  [ "$(role_among "$list")" = learner ] || near="$client_url $near"
+  # The running process may still serve the port that it was started with.
+  served=$(field 4 "$(own_among "$list")")
+  [ "$(role_among "$list")" = learner ] || near="${served:-$client_url} $near"
   choose_endpoint "$near"
 }
 
 role() { role_among "$(member_lines "$(request "$peer_url/members")")"; }
 
 role_among() { # this member's role among the member lines $1
-  case $(printf '%s\n' "$1" | awk -v me="$peer_url" '$3 == me { print $5 }') in
-    learner) say learner ;;
-    *) say voter ;;
-  esac
+  case $(own_among "$1") in *' learner') say learner ;; *) say voter ;; esac
 }
 
 # Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.

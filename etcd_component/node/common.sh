@@ -12,6 +12,8 @@ fault() { why_not=$* && return 1; }
 
 # The state that a timed-out subcommand names in its last line.
 doing=starting
+# Set while a member joins that never had data.
+newcomer=""
 
 parse_options() {
   cluster=etcd founders='' token='' peers='' learner=false reseat=0 repair=0
@@ -116,7 +118,9 @@ load_instance() {
     die "this machine has no instance of cluster $cluster ($etc/etcd.yaml is missing); \`pulumi up\` makes one"
   name=$(config_value name)
   data=$(config_value data-dir)
-  peer_url=$(config_value initial-advertise-peer-urls)
+  new_peer_url=$(config_value initial-advertise-peer-urls)
+  # Until the rollout has announced another peer port, the cluster knows the former one.
+  peer_url=$(cat "$etc/former-peer-url" 2>/dev/null || say "$new_peer_url")
   client_url=$(config_value advertise-client-urls)
 }
 
@@ -218,7 +222,7 @@ takes_part() { is_ready "$client_url" '?exclude=non_learner'; }
 await_member() {
   doing="waiting for etcd to be ready"
   begun=$(date +%s)
-  told=''
+  told='' overlooked=0 shown=0
   look_at_unit
   failures=$NRestarts
   while :; do
@@ -227,6 +231,7 @@ await_member() {
     if [ -z "$Job" ]; then
       case $ActiveState in
         active) ! takes_part || return 0 ;;
+        activating) [ -z "$newcomer" ] || attend_newcomer ;;
         inactive) break_off 'it stopped by itself' ;;
         failed) break_off 'it failed' ;;
       esac
@@ -234,7 +239,7 @@ await_member() {
     [ "$NRestarts" -lt $((failures + 3)) ] || break_off 'it fails and is started again and again'
     waited=$(($(date +%s) - begun))
     [ "$waited" -lt "$1" ] || break_off "it has been waiting for a quorum for $1 s"
-    [ "$waited" -lt 5 ] || [ -n "$told" ] || tell_whom_it_waits_for
+    [ "$waited" -lt 5 ] || [ -n "$told$newcomer" ] || tell_whom_it_waits_for
     sleep 0.05
   done
 }
@@ -266,7 +271,7 @@ break_off() {
 is_unknown_to_peers() {
   for peer in $(known_peers); do
     list=$(request "${peer#*=}/members") || continue
-    case $list in *"\"$peer_url\""*) return 1 ;; *'"peerURLs"'*) return 0 ;; esac
+    case $list in *"\"$peer_url\""* | *"\"$new_peer_url\""*) return 1 ;; *'"peerURLs"'*) return 0 ;; esac
   done
   return 1
 }

@@ -286,13 +286,18 @@ do_config() {
 }
 
 # A member is its peer URL and its data: with another of either, etcd would start as somebody new.
+# Only the port of the peer URL may change, which the rollout then tells the cluster.
 refuse_to_lose_the_seat() {
   [ -s "$etc/seat.yaml" ] && [ -s "$etc/settings.yaml" ] || return 0
   for key in name data-dir initial-advertise-peer-urls; do
     now=$(config_value "$key")
     wanted=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
-    [ "$now" = "$wanted" ] ||
-      die "a member that has its seat cannot change its $key from $now to $wanted; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
+    [ "$now" != "$wanted" ] || continue
+    if [ "$key" = initial-advertise-peer-urls ] && [ "${now%:*}" = "${wanted%:*}" ]; then
+      [ -s "$etc/former-peer-url" ] || say "$now" | put "$etc/former-peer-url" 644 root:root
+      continue
+    fi
+    die "a member that has its seat cannot change its $key from $now to $wanted; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
   done
 }
 

@@ -9,6 +9,7 @@ do_rollout() {
   tell_changes_by_hand
   if [ "$(readlink "$running")" = "../versions/$version" ] && runs_what_the_files_say; then
     await_member 90
+    use_new_peer_url
     remember_peers
     say "$name: runs what the files say; no restart"
     [ -z "$(version_kept)" ] || confirm_version
@@ -27,7 +28,10 @@ restart_safely() {
     prepare_version_change
   fi
   leave_old_entries_behind
-  if [ "$(unit_state)" = active ]; then hand_over_leadership; fi
+  if [ "$(unit_state)" = active ]; then
+    announce_peer_url
+    hand_over_leadership
+  fi
   if [ "$mine" = "$version" ]; then
     compose_configuration
     link_version "$version"
@@ -35,6 +39,7 @@ restart_safely() {
   else
     switch_version
   fi
+  use_new_peer_url
   settle
   say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role_among "$(cat "$member_table")"), in sync"
   confirm_version
@@ -49,6 +54,29 @@ changed_by_hand() {
   [ -n "$to" ] || return 1
   [ "$to" = "$(fingerprint)" ] || return 0
   [ "$(readlink "$running")" = "../versions/$version" ] && ! is_composed
+}
+
+# ---- another peer port
+
+# The others must know the new peer URL before the member listens there. One that is down cannot be
+# asked who it is, and is announced when it runs.
+announce_peer_url() {
+  [ -s "$etc/former-peer-url" ] || return 0
+  doing="announcing the peer URL $new_peer_url"
+  load_members
+  mine=$(own_line)
+  [ "$(field 3 "$mine")" != "$new_peer_url" ] || return 0
+  change_members 30 update "{\"ID\":\"$(field 1 "$mine")\",\"peerURLs\":[\"$new_peer_url\"]}" ||
+    die "the cluster does not take $new_peer_url as the peer URL of $name: $(said "$answer"). It was not restarted; run \`pulumi up\` again"
+  say "$name: the cluster knows it at $new_peer_url"
+}
+
+use_new_peer_url() { # once the process listens there
+  [ -s "$etc/former-peer-url" ] || return 0
+  peer_url=$new_peer_url
+  log_in_near
+  announce_peer_url
+  rm -f "$etc/former-peer-url"
 }
 
 # ---- the gate: may this member be away for a moment?
@@ -79,7 +107,10 @@ examine_others() {
   leader=$(json leader "$reference")
   case $leader in '' | 0) fault "there is no leader" || return ;; esac
   while read -r id other peer url kind; do
-    if [ "$peer" = "$peer_url" ]; then me=$id; else examine_member || return; fi
+    case $peer in
+      "$peer_url" | "$new_peer_url") me=$id served=$url ;;
+      *) examine_member || return ;;
+    esac
   done <"$member_table"
 }
 
@@ -116,7 +147,7 @@ lag_between() { # how many applied entries the second status is behind the first
 hand_over_leadership() {
   [ "$leader" = "$me" ] && [ -n "$heir" ] || return 0
   doing="handing the leadership over"
-  answer=$(etcd "$client_url" maintenance/transfer-leadership "{\"targetID\":\"${heir%% *}\"}") ||
+  answer=$(etcd "$served" maintenance/transfer-leadership "{\"targetID\":\"${heir%% *}\"}") ||
     die "$name is the leader and could not hand over to ${heir#* }: $(said "$answer")"
   handed_to=${heir#* }
 }

@@ -37,6 +37,8 @@ come_back() {
     die "$data holds a member that did not take its seat through etcd-node; move the data away, or choose another etcd_data"
   [ -e "$running" ] || link_version "$version"
   start_member 90
+  [ "$learner" = false ] || [ "$(role)" = learner ] ||
+    die "$name votes, and etcd makes no learner of a voter; nothing was changed. Take etcd_learner off its host. A learner on this machine: delete its line, run \`pulumi up\`, then add it with a new etcd_seq"
   promote_if_learner
   say "$name: runs, $(role)"
 }
@@ -95,11 +97,11 @@ END
 # forgotten its votes: both can cost the cluster data. With nobody else in the list etcd does neither.
 seal_seat() {
   remember_peers
-  ! seat_is_taken || return 0
+  ! seat_is_taken || ! grep -qxF "initial-cluster: $name=$new_peer_url" "$etc/seat.yaml" || return 0
   put "$etc/seat.yaml" 644 root:root <<END
 # The seat is taken. Without the member's data etcd refuses to start with this.
 initial-cluster-state: existing
-initial-cluster: $name=$peer_url
+initial-cluster: $name=$new_peer_url
 END
   compose_configuration
 }
@@ -131,7 +133,9 @@ join_cluster() {
     separator = ","
   }')"
   # The others send it all their data first.
+  newcomer=yes
   start_member 480
+  newcomer=''
   promote_if_learner
   say "$name: joined the cluster; runs, $(role)"
 }
@@ -139,20 +143,40 @@ join_cluster() {
 # Changes of membership are refused for some seconds after another change or a restart, and while
 # another learner is being added: wait for them, say so, and give up with the reason.
 change_members() { # change_members SECONDS PATH BODY
-  give_up=$(($(date +%s) + $1))
+  asked=$(date +%s)
   told=''
   while ! answer=$(etcd "$endpoint" "cluster/member/$2" "$3"); do
+    now=$(date +%s)
+    [ "$now" -lt $((asked + $1)) ] || return 1
     case $answer in
-      *'unhealthy cluster'* | *'too many learner'* | *'not enough started members'* | \
-        *'in sync with leader'* | *'timed out'* | *'leader changed'* | *'no leader'* | *'server stopped'* | 'curl: '*) ;;
+      *'unhealthy cluster'* | *'not enough started members'*)
+        # Five seconds of distrust follow every new connection; more have another reason.
+        [ "$now" -lt $((asked + 12)) ] || refuse_without_the_absent
+        ;;
+      *'too many learner'* | *'in sync with leader'*) ;;
+      # The member that is asked may itself be leaving.
+      *'timed out'* | *'leader changed'* | *'no leader'* | *stopped* | *'invalid auth token'* | 'curl: '*)
+        choose_again
+        continue
+        ;;
       *) return 1 ;;
     esac
-    [ "$(date +%s)" -lt "$give_up" ] || return 1
     [ "$told" = "$answer" ] || say "$name: waiting, etcd says: $(said "$answer")"
     told=$answer
-    sleep 0.3
-    case $told in 'curl: '* | *'server stopped'*) choose_again ;; esac
+    sleep 0.2
   done
+}
+
+# Stops with the names of the voters that do not answer on their peer ports. Returns when all do.
+refuse_without_the_absent() {
+  absent='' refusal=$(said "$answer")
+  load_members
+  printf '%s\n' "$members" | awk '$5 == "voter" { print $2, $3 }' >"$member_table"
+  while read -r other peer; do
+    [ "$(probe "$peer")" = formed ] || absent="$absent $other at $peer"
+  done <"$member_table"
+  [ -z "$absent" ] ||
+    die "$name: etcd changes no members now and says: $refusal. These voters do not answer:$absent. Bring them back, or declare them lost with etcd_lost, and run \`pulumi up\` again. Nothing was changed"
 }
 
 add_learner() {
@@ -197,6 +221,30 @@ go_to_leader() { # sets $endpoint to the leader's client URL
   leader_url=$(printf '%s\n' "$members" | awk -v id="$(json leader "$status")" '$1 "" == id "" { print $4 }')
   [ -n "$leader_url" ] || die "the cluster has no leader now; look at \`etcd-node status\` on its nodes and run \`pulumi up\` again"
   endpoint=$leader_url
+}
+
+# Says how much of the cluster's data has come, and wakes a member that waits in vain: one that gets
+# its first data as a snapshot finds its own announcement already in there, and would wait seven
+# seconds for the answer to it. Started again, it announces itself anew.
+attend_newcomer() {
+  if [ "$waited" -ge $((shown + 3)) ]; then
+    shown=$waited
+    tell_how_much_has_come
+  fi
+  [ "$newcomer" = yes ] || return 0
+  case $(own_among "$(member_lines "$(request "$peer_url/members")")") in
+    *' https://'*' https://'*) overlooked=$((overlooked + 1)) ;;
+    *) overlooked=0 ;;
+  esac
+  [ "$overlooked" -ge 5 ] || return 0
+  newcomer=woken
+  systemctl restart --no-block "$unit"
+}
+
+tell_how_much_has_come() {
+  all=$(json dbSize "$(status_of "$endpoint")")
+  here=$(du -sb "$data/member/snap" 2>/dev/null | cut -f 1)
+  say "$name: has $((${here:-0} / 1048576)) of $((${all:-0} / 1048576)) MiB of the cluster's data"
 }
 
 # ---- starting
