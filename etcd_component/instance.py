@@ -11,7 +11,7 @@ from etcd_component import render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki
-from etcd_component.remote import Machine
+from etcd_component.remote import Machine, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class Instance(pulumi.ComponentResource):
         self._frozen = pulumi.ResourceOptions(ignore_changes=["*"] if model.lost else None)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
+        self._place = remember(
+            f"{model.name}-place",
+            triggers=[model.node.address, model.data_dir, "learner" if model.learner else "voter"],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.checked = self._check_node()
         self.certified = self._put_certificate()
         self._files = [self._install(), self.certified, self._put_config()]
@@ -81,7 +86,10 @@ class Instance(pulumi.ComponentResource):
             *(["--remove-data"] if settings.rm_data else []),
             *(["--remove-software"] if settings.rm_pkg else []),
         ]
-        mark = self._belonging.owner.apply(lambda owner: ("--owner", owner))
+        # Nothing is done on a machine before it is known to be the one where the instance began.
+        mark = pulumi.Output.all(self._belonging.owner, self._place.triggers).apply(
+            lambda found: self._mark(*found)
+        )
         return self._machine.run(
             f"{self._model.name}-node",
             create=mark.apply(lambda own: contact(own, now)),
@@ -94,6 +102,11 @@ class Instance(pulumi.ComponentResource):
                 [], pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"])
             ),
         )
+
+    def _mark(self, owner: str, place: Sequence[str] | None) -> tuple[str, str]:
+        if not self._model.lost and (reason := moved(self._model, place or [])):
+            raise pulumi.RunError(reason)
+        return ("--owner", owner)
 
     def _install(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
@@ -241,6 +254,37 @@ class Instance(pulumi.ComponentResource):
             stdin=self._belonging.login,
             opts=self._child(after),
         )
+
+
+def moved(model: Model, place: Sequence[str]) -> str | None:
+    """Why an instance cannot be what the inventory says, given where and as what it began.
+
+    `place` is its first address, data directory and role; nothing where it is not known.
+    """
+    if not place:
+        return None
+    address, data_dir, role = place
+    if address != model.node.address:
+        return (
+            f"{model.name} is a member on {address} and cannot be moved to {model.node.address}"
+            f" under its number. Leave the line of {address} as it was to keep it; to replace the"
+            f" machine, delete that line and give {model.node.address} a new etcd_seq, in one edit:"
+            f" the new instance joins first, then {model.name} leaves. Nothing was changed"
+        )
+    if data_dir != model.data_dir:
+        return (
+            f"{model.name} has its data in {data_dir}, and etcd_data cannot move them to"
+            f" {model.data_dir}. Put it back; or delete the line of {address}, run `pulumi up`, and"
+            " add it again with a new etcd_seq and the new etcd_data: it gets its data from the"
+            " others. Nothing was changed"
+        )
+    if role == "voter" and model.learner:
+        return (
+            f"{model.name} votes, and etcd makes no learner of a voter. Take etcd_learner off its"
+            f" host; or delete the line of {address}, run `pulumi up`, and add it again with a new"
+            " etcd_seq. Nothing was changed"
+        )
+    return None
 
 
 def _options(model: Model) -> list[Sequence[str]]:

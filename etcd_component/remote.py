@@ -16,8 +16,10 @@ from etcd_component.model import Node
 from etcd_component.render import NODE_PROGRAM
 from etcd_component.ssh import Login
 
-_DIAL_SECONDS = 5
-_DIAL_ATTEMPTS = 8
+# A machine that boots has eleven seconds to open its SSH port, one that is away holds up a run for
+# some thirty: attempts that follow each other ever more slowly, see the provider's retries.
+_DIAL_SECONDS = 2
+_DIAL_ATTEMPTS = 10
 
 
 class Machine:

@@ -64,9 +64,9 @@ announce_peer_url() {
   [ -s "$etc/former-peer-url" ] || return 0
   doing="announcing the peer URL $new_peer_url"
   load_members
-  mine=$(own_line)
-  [ "$(field 3 "$mine")" != "$new_peer_url" ] || return 0
-  change_members 30 update "{\"ID\":\"$(field 1 "$mine")\",\"peerURLs\":[\"$new_peer_url\"]}" ||
+  own=$(own_line)
+  [ "$(field 3 "$own")" != "$new_peer_url" ] || return 0
+  change_members 30 update "{\"ID\":\"$(field 1 "$own")\",\"peerURLs\":[\"$new_peer_url\"]}" ||
     die "the cluster does not take $new_peer_url as the peer URL of $name: $(said "$answer"). It was not restarted; run \`pulumi up\` again"
   say "$name: the cluster knows it at $new_peer_url"
 }
