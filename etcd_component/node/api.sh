@@ -132,13 +132,13 @@ refused() {
 }
 
 # This member's line among the member lines $1, also while its peer URL is being changed.
-own_among() { printf '%s\n' "$1" | awk -v me="$peer_url" -v new="$new_peer_url" '$3 == me || $3 == new'; }
+own_among() { printf '%s\n' "$1" | awk -v me="$former_peer_url" -v new="$new_peer_url" '$3 == me || $3 == new'; }
 own_line() { own_among "$members"; }
 field() { printf '%s' "$2" | cut -d ' ' -f "$1"; }
 
 # Started voters besides this member, as member lines on standard input say: their client URLs.
 voters_among() {
-  awk -v me="$peer_url" -v new="$new_peer_url" \
+  awk -v me="$former_peer_url" -v new="$new_peer_url" \
     '$3 != me && $3 != new && $4 != "-" && $5 == "voter" { print $4 }'
 }
 

@@ -120,7 +120,8 @@ load_instance() {
   data=$(config_value data-dir)
   new_peer_url=$(config_value initial-advertise-peer-urls)
   # Until the rollout has announced another peer port, the cluster knows the former one.
-  peer_url=$(cat "$etc/former-peer-url" 2>/dev/null || say "$new_peer_url")
+  former_peer_url=$(cat "$etc/former-peer-url" 2>/dev/null || say "$new_peer_url")
+  peer_url=$former_peer_url
   client_url=$(config_value advertise-client-urls)
 }
 
@@ -227,11 +228,12 @@ await_member() {
   failures=$NRestarts
   while :; do
     look_at_unit
+    # Its start goes on as a job until it is ready.
+    [ -z "$newcomer" ] || [ "$ActiveState-$SubState" != activating-start ] || attend_newcomer
     # A queued job has not begun to change the unit's state yet.
     if [ -z "$Job" ]; then
       case $ActiveState in
         active) ! takes_part || return 0 ;;
-        activating) [ -z "$newcomer" ] || attend_newcomer ;;
         inactive) break_off 'it stopped by itself' ;;
         failed) break_off 'it failed' ;;
       esac

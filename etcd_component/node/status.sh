@@ -112,7 +112,13 @@ describe_seat() {
     not-taken) say "not taken; \`pulumi up\` takes it" ;;
     lost) say "LOST: $data holds no member any more; \`pulumi up\` says what to do" ;;
     being-taken) say 'being taken' ;;
-    taken) say 'taken' ;;
+    taken)
+      if [ "$(unit_state)" != active ] && is_unknown_to_peers; then
+        say "GONE: $name was removed from its cluster, which goes on without it; it stays down"
+      else
+        say 'taken'
+      fi
+      ;;
   esac
 }
 
