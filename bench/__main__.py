@@ -12,10 +12,11 @@ from pathlib import Path
 
 from bench import bare, machine
 from bench.client import Access
+from bench.members import SIZE, members
 from bench.process import Failed
 from bench.report import as_text
 from bench.site import SIZES, Site, bench_lab
-from bench.upgrade import upgrade
+from bench.upgrade import TO, upgrade
 from bench.writer import Writer
 from lab import LabError
 
@@ -45,7 +46,7 @@ def measure_once(site: Site, size: int) -> Figures:
     if site.started() != before:
         raise Failed("an update without a change restarted a member")
     access = Access.of(site.directory, site.outputs())
-    site.configure(size, **CHANGE)
+    site.configure(size, None, **CHANGE)
     with Writer(access) as writer:
         time.sleep(QUIET_SECONDS)
         changed = time.monotonic()
@@ -55,6 +56,7 @@ def measure_once(site: Site, size: int) -> Figures:
         raise Failed("the changed setting did not restart every member")
     missing = len(writer.lost())
     upgraded = upgrade(site, size, access, CHANGE)
+    life = members(site, access, {**CHANGE, "etcd_version": TO}) if size == SIZE else {}
     runs["destroy"] = site.pulumi("destroy", "--yes", "--skip-preview")
 
     say(f"  failed writes: {writer.failed}, because: {', '.join(writer.reasons) or 'none'}")
@@ -68,6 +70,7 @@ def measure_once(site: Site, size: int) -> Figures:
         "failed": writer.failed,
         "lost": missing,
         **upgraded,
+        **life,
     }
 
 

@@ -20,6 +20,15 @@ _ROWS = (
     ("minor upgrade, 3.6 to 3.7", "upgrade", "s"),
     ("  longest gap between writes", "upgrade_gap_ms", "ms"),
     ("  attempts that failed", "upgrade_failed", ""),
+    ("three grow to five", "grow", "s"),
+    ("  longest gap between writes", "grow_gap_ms", "ms"),
+    ("  attempts that failed", "grow_failed", ""),
+    ("five shrink to three", "shrink", "s"),
+    ("  longest gap between writes", "shrink_gap_ms", "ms"),
+    ("  attempts that failed", "shrink_failed", ""),
+    ("a dead machine is replaced", "replace", "s"),
+    ("  longest gap between writes", "replace_gap_ms", "ms"),
+    ("  attempts that failed", "replace_failed", ""),
     ("destroy", "destroy", "s"),
     ("peak memory", "memory", "MiB"),
 )
@@ -27,7 +36,7 @@ _ROWS = (
 _LEGEND = """\
 Medians, with the smallest and the largest. Each run starts on machines with an empty disk.
 preview           pulumi preview
-create, no change, one setting changed, minor upgrade
+create, no change, one setting changed, minor upgrade, members
                   pulumi up --yes --skip-preview
 destroy           pulumi destroy --yes --skip-preview
 plain ssh         the bare limit: one ssh to each machine at once, a script that fetches etcd,

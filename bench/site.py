@@ -44,13 +44,21 @@ class Site:
         self._run(["pulumi", "stack", "init", _STACK], directory)
         self._salt = yaml.safe_load(self._config_file.read_text())
 
-    def configure(self, size: int, **changed: Any) -> dict[str, Any]:
-        """Write the project's stack of that size for this lab; the inventory that it holds."""
+    def configure(
+        self, size: int, hosts: Mapping[int, Mapping[str, Any]] | None = None, **changed: Any
+    ) -> dict[str, Any]:
+        """Write the project's stack of that size for this lab; the inventory that it holds.
+
+        `hosts` are further hosts by number, or more about one that the stack has; each is on the
+        node of its number.
+        """
         text = (ROOT / "stacks" / f"Pulumi.{SIZES[size]}.yaml").read_text()
         stack = yaml.safe_load(text.replace("10.10.10.", f"{_SUBNET}."))
         inventory: dict[str, Any] = stack["config"]["etcd:inventory"]
         for group in inventory.values():
             group["vars"].update(changed)
+            for seq, more in (hosts or {}).items():
+                group["hosts"][self.lab.address(seq - 1)] = {"etcd_seq": seq, **more}
         self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
         return inventory
 

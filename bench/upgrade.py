@@ -9,12 +9,12 @@ from bench.site import Site
 from bench.writer import Writer
 
 _UP = ("up", "--yes", "--skip-preview")
-_TO = "3.7.3"
+TO = "3.7.3"
 
 
 def upgrade(site: Site, size: int, access: Access, settings: dict[str, Any]) -> dict[str, float]:
     """Change the etcd_version of the cluster that stands there with these settings."""
-    site.configure(size, **settings, etcd_version=_TO)
+    site.configure(size, **settings, etcd_version=TO)
     before = site.started()
     with Writer(access) as writer:
         begun = time.monotonic()

@@ -11,6 +11,7 @@ import pulumi
 import pytest
 
 from etcd_component import expiry
+from etcd_component.instance import moved
 from tests.authority import Authority
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record
 
@@ -77,6 +78,35 @@ def test_genesis_never_dials_and_never_changes(three: Recording) -> None:
 def test_founders_are_written_down_only_when_all_their_machines_are_fit(three: Recording) -> None:
     needed = three.command("etcd-genesis").depends_on
     assert {"etcd-1-node", "etcd-2-node", "etcd-3-node"} <= needed
+
+
+def test_where_an_instance_began_is_written_down_once_and_never_dials(three: Recording) -> None:
+    place = three.command("etcd-2-place")
+    assert not {"create", "update", "delete"} & set(place.inputs)
+    assert place.ignore_changes == ("*",)
+    assert place.inputs["triggers"] == ["10.10.10.11", "/data/etcd", "voter"]
+    assert "etcd-2-place" in three.command("etcd-2-node").depends_on
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (["10.10.10.99", "/data/etcd", "voter"], "cannot be moved to 10.10.10.10"),
+        (["10.10.10.10", "/data/other", "voter"], "has its data in /data/other"),
+        (["10.10.10.10", "/data/etcd", "voter"], None),
+        (["10.10.10.10", "/data/etcd", "learner"], None),
+        ([], None),
+    ],
+)
+def test_an_instance_stays_where_it_began(place: list[str], said: str | None) -> None:
+    found = moved(cluster(1).instances[0], place)
+    assert found is None if said is None else said in (found or "")
+
+
+def test_a_voter_is_never_made_a_learner() -> None:
+    learner = dataclasses.replace(cluster(1).instances[0], learner=True)
+    assert "no learner of a voter" in (moved(learner, ["10.10.10.10", "/data/etcd", "voter"]) or "")
+    assert moved(learner, ["10.10.10.10", "/data/etcd", "learner"]) is None
 
 
 def test_a_learner_is_not_a_founder() -> None:
