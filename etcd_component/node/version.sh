@@ -42,11 +42,7 @@ check_version_change() {
   [ -n "$from" ] && [ "$from" != "$wanted" ] || return 0
   doing="asking the members whether they can change to etcd $version"
   follows "$from" "$wanted" || follows "$wanted" "$from" || refuse_to_skip "$from"
-  give_up=$(($(date +%s) + 10))
-  until survey_members; do
-    [ "$(date +%s)" -lt "$give_up" ] || refuse_version "$why_not. Mend that and run \`pulumi up\` again"
-    sleep 0.5
-  done
+  await_survey || refuse_version "$why_not. Mend that and run \`pulumi up\` again"
   check_minors
   check_learners_and_floor
 }
@@ -56,6 +52,14 @@ refuse_version() { die "$name does not change from etcd $mine to $version, and n
 refuse_to_skip() { # from minor $1
   if older "$1" "$wanted"; then step=1; else step=-1; fi
   refuse_version "etcd goes from one minor version to the next, never over one. Set etcd_version to a release of ${1%%.*}.$((${1#*.} + step)) first"
+}
+
+await_survey() { # as survey_members, with some patience
+  give_up=$(($(date +%s) + 10))
+  until survey_members; do
+    [ "$(date +%s)" -lt "$give_up" ] || return 1
+    sleep 0.5
+  done
 }
 
 # Sets $survey to a line `NAME VERSION CLUSTER-VERSION STORAGE-VERSION ROLE PEER-URL CLIENT-URL` for
@@ -204,7 +208,7 @@ prepare_version_change() {
   wanted=$(minor_of "$version")
   from=$(minor_of "$mine")
   [ -n "$from" ] && [ "$from" != "$wanted" ] || return 0
-  survey_members || die "$name is not restarted: $why_not. Mend that and run \`pulumi up\` again"
+  await_survey || die "$name is not restarted: $why_not. Mend that and run \`pulumi up\` again"
   if older "$from" "$wanted"; then
     call_off_downgrade
     ! nobody_has_begun || ensure_snapshot
@@ -379,7 +383,10 @@ confirm_version() {
   else
     [ -n "$reached" ] && follows "$reached" "$wanted" || return 0
   fi
-  survey_members || return 0
+  await_survey || {
+    warn "whether the cluster is at etcd $wanted is not known yet: $why_not"
+    return 0
+  }
   [ "$(minors_that_run)" = "$wanted" ] || return 0
   doing="waiting until the cluster is at etcd $wanted"
   if older "$reached" "$wanted" && downgrade_enabled; then
