@@ -4,26 +4,24 @@ Nothing is changed anywhere. The stack's state says what should be; every member
 TLS, and every node over SSH, all at once and with short limits.
 """
 
+import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from etcd_component.status import asked, declared, machines
 from etcd_component.status.asked import Answer, Listing
-from etcd_component.status.declared import CannotRead, Cluster, Member
+from etcd_component.status.declared import CannotRead, Cluster, Files, Member
 from etcd_component.status.judged import Exit, Report, Seen, judge
-from etcd_component.status.machines import Facts, NotLookedAt
+from etcd_component.status.machines import Facts, NotLookedAt, Way
 from etcd_component.status.told import as_json, as_text
 
 __all__ = ["CannotRead", "Exit", "Report", "as_json", "as_text", "status"]
 
 _AT_ONCE = 16
-
-Key = TypeVar("Key")
-Result = TypeVar("Result")
 
 
 def status(stack: str, *, over_ssh: bool = True) -> list[Report]:
@@ -42,41 +40,73 @@ def status(stack: str, *, over_ssh: bool = True) -> list[Report]:
 
 
 def _look(cluster: Cluster, place: Path, *, over_ssh: bool) -> Report:
-    members = cluster.members
+    ways = {
+        one.name: _way(one.files, place / one.name)
+        for one in cluster.members
+        if over_ssh and one.files
+    }
+    tls = asked.client_context(cluster, place)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        nodes = [one for one in members if over_ssh and one.files]
         looking = {
-            one.name: pool.submit(_look_at_node, cluster, one, place / one.name) for one in nodes
+            one.name: pool.submit(_look_at_node, cluster, one, ways[one.name])
+            for one in cluster.members
+            if one.name in ways
         }
-        answers, listing = _ask(cluster, place)
+        answers, listing = _ask(cluster, tls, ways)
         facts = {name: one.result() for name, one in looking.items()}
     return judge(Seen(cluster, answers, listing, facts, time.time()))
 
 
-def _look_at_node(cluster: Cluster, member: Member, place: Path) -> Facts | str:
-    assert member.files is not None
+def _way(files: Files, place: Path) -> Way | str:
+    """How a node is reached; a text is why it is not."""
     try:
-        return machines.look(cluster.name, member.files, place)
+        return machines.prepare(files.login, place)
     except NotLookedAt as reason:
         return str(reason)
 
 
-def _ask(cluster: Cluster, place: Path) -> tuple[dict[str, Answer], Listing]:
-    tls = asked.client_context(cluster, place)
-    answers = _at_once(lambda url: asked.ask(url, tls), [one.client_url for one in cluster.members])
+def _look_at_node(cluster: Cluster, member: Member, way: Way | str) -> Facts | str:
+    if isinstance(way, str):
+        return way
+    assert member.files is not None
+    try:
+        return machines.look(cluster.name, member.files, way)
+    except NotLookedAt as reason:
+        return str(reason)
+
+
+def _ask(
+    cluster: Cluster, tls: ssl.SSLContext, ways: Mapping[str, Way | str]
+) -> tuple[dict[str, Answer], Listing]:
+    detours = {one.client_url: ways.get(one.name) for one in cluster.members}
+
+    def ask(url: str) -> Answer:
+        answer = asked.ask(url, tls)
+        way = detours.get(url)
+        if answer.reached or not isinstance(way, Way):
+            return answer
+        # A firewall may be between here and the client port, and none between the node and it.
+        again = asked.ask(url, tls, way.dial)
+        return replace(again, detour=True) if again.reached else answer
+
+    def dial(url: str) -> asked.Dial:
+        way = detours.get(url)
+        return way.dial if answers[url].detour and isinstance(way, Way) else asked.direct
+
+    answers = _at_once(ask, [one.client_url for one in cluster.members])
     # The leader first: it is where every login goes in the end.
     fit = [url for url, one in answers.items() if one.has_leader and not one.learner]
     fit.sort(key=lambda url: not answers[url].leads)
-    listing = asked.ask_cluster(fit, tls, cluster.root_password)
+    listing = asked.ask_cluster([(url, dial(url)) for url in fit], tls, cluster.root_password)
     others = [
         one.client_urls[0]
         for one in listing.members or ()
         if one.client_urls and not answers.keys() & set(one.client_urls)
     ]
-    return answers | _at_once(lambda url: asked.ask(url, tls), others), listing
+    return answers | _at_once(ask, others), listing
 
 
-def _at_once(do: Callable[[Key], Result], keys: Iterable[Key]) -> dict[Key, Result]:
-    listed = list(keys)
+def _at_once(do: Callable[[str], Answer], urls: Iterable[str]) -> dict[str, Answer]:
+    listed = list(urls)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(listed, pool.map(do, listed), strict=True))

@@ -7,9 +7,10 @@ the alarms need both.
 import http.client
 import json
 import re
+import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,25 @@ _EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED"""
 
 
+Dial = Callable[[str, int], socket.socket]
+"""Makes a connection to a host and port; raises OSError."""
+
+
+def direct(host: str, port: int) -> socket.socket:
+    """The plain way to a member."""
+    return socket.create_connection((host, port), SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one member says of itself. Sizes are bytes, times seconds since 1970."""
 
     error: str = ""
     """Why it says nothing; everything else then is empty, the certificate perhaps not."""
+    reached: bool = True
+    """Whether something that speaks TLS is there at all."""
+    detour: bool = False
+    """Whether it was asked by way of its node."""
     certificate: bytes = b""
     """As served, DER."""
     expires: float = 0
@@ -99,17 +113,21 @@ class _Line:
 
     url: str
     tls: ssl.SSLContext
-    _connection: http.client.HTTPSConnection | None = field(default=None, init=False)
+    dial: Dial
+    _connection: http.client.HTTPConnection | None = field(default=None, init=False)
 
     def connect(self) -> ssl.SSLSocket:
         parts = urlsplit(self.url)
-        self._connection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=SECONDS, context=self.tls
-        )
-        self._connection.connect()
-        found = self._connection.sock
-        assert isinstance(found, ssl.SSLSocket)
-        return found
+        host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
+        plain = self.dial(host, port)
+        try:
+            served = self.tls.wrap_socket(plain, server_hostname=host)
+        except OSError:
+            plain.close()
+            raise
+        self._connection = http.client.HTTPConnection(host, port)
+        self._connection.sock = served
+        return served
 
     def request(self, path: str, body: Any = None, token: str = "") -> tuple[int, str]:
         if self._connection is None:
@@ -129,9 +147,9 @@ class _Line:
             self._connection.close()
 
 
-def ask(url: str, tls: ssl.SSLContext) -> Answer:
+def ask(url: str, tls: ssl.SSLContext, dial: Dial = direct) -> Answer:
     """Ask one member at its client URL what it is and how it does."""
-    line = _Line(url, tls)
+    line = _Line(url, tls, dial)
     certificate, expires = b"", 0.0
     try:
         served = line.connect()
@@ -146,7 +164,8 @@ def ask(url: str, tls: ssl.SSLContext) -> Answer:
         said = "has expired" if expired else f"is not trusted: {error.verify_message}"
         return Answer(f"its certificate {said}", expired=expired)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(_why(error), certificate, expires)
+        reached = bool(certificate) or (isinstance(error, ssl.SSLError) and "ALERT" in str(error))
+        return Answer(_why(error), reached, certificate=certificate, expires=expires)
     finally:
         line.close()
 
@@ -208,15 +227,16 @@ def _answer(
     )
 
 
-def ask_cluster(urls: Iterable[str], tls: ssl.SSLContext, password: str) -> Listing:
+def ask_cluster(ways: Iterable[tuple[str, Dial]], tls: ssl.SSLContext, password: str) -> Listing:
     """Log in at the first member that lets root in, and ask for the members and the alarms.
 
-    `urls` are client URLs of members that have a leader and are no learners: others serve no login.
+    `ways` are client URLs of members that have a leader and are no learners, since others serve no
+    login, and how they are dialled.
     """
     give_up = time.monotonic() + _LOGIN_SECONDS
     refusal = "no voter that follows a leader answers"
-    for url in urls:
-        line = _Line(url, tls)
+    for url, dial in ways:
+        line = _Line(url, tls, dial)
         try:
             return _listing(line, password)
         except (OSError, http.client.HTTPException) as error:

@@ -347,6 +347,9 @@ def _of_answer(row: Row, member: Member, now: float) -> Iterator[Finding]:
         yield Finding("not-healthy", f"it says of itself: {row.health}", member=row.name)
     if answer.error:
         return
+    if answer.detour:
+        what = f"{row.address} does not answer here; it was asked by way of its node"
+        yield Finding("detour", what, member=row.name, note=True)
     if answer.version != member.version:
         what = f"it runs etcd {answer.version}, and should run {member.version}"
         yield Finding("version-running", what, Remedy.REPAIR, row.name)

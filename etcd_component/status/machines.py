@@ -9,10 +9,12 @@ import binascii
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from etcd_component.ssh import Login
 from etcd_component.status.declared import Files
@@ -64,18 +66,41 @@ class Way:
     """How `ssh` gets to a node: its configuration in a directory of its own."""
 
     place: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, *words: str, **streams: Any) -> subprocess.Popen[str]:
+        """Start `ssh` with these words behind its configuration."""
+        askpass = {"SSH_ASKPASS": str(self.place / "askpass"), "SSH_ASKPASS_REQUIRE": "force"}
+        return subprocess.Popen(
+            ["ssh", "-F", str(self.place / "config"), *words],
+            text=True,
+            env={**os.environ, **askpass},
+            # A bastion is reached by a second process, which must go with the first.
+            start_new_session=True,
+            **streams,
+        )
+
+    def dial(self, host: str, port: int) -> socket.socket:
+        """A connection that the node makes; without one, what is read ends at once."""
+        ours, theirs = socket.socketpair()
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        with theirs:
+            # It ends by itself when the connection does.
+            self.start("-W", target, _NODE, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+        ours.settimeout(_DIAL_SECONDS)
+        return ours
 
 
-def look(cluster: str, files: Files, place: Path) -> Facts:
-    """Look at one node. `place` is a private directory of its own. Raises NotLookedAt."""
-    way = prepare(files.login, place)
+def look(cluster: str, files: Files, way: Way) -> Facts:
+    """Look at one node. Raises NotLookedAt."""
     command = f"{'sudo -n ' if files.login.sudo else ''}sh -s facts --cluster {cluster}"
     return parse(_run(way, command, files.program))
 
 
 def prepare(login: Login, place: Path) -> Way:
-    """Write ssh's configuration, keys and known hosts. Raises NotLookedAt."""
+    """Write ssh's configuration, keys and known hosts into a directory that is made for it.
+
+    Raises NotLookedAt.
+    """
     if shutil.which("ssh") is None:
         raise NotLookedAt("there is no `ssh` here")
     hops = {_NODE: login} | ({_BASTION: login.bastion} if login.bastion else {})
@@ -88,7 +113,7 @@ def prepare(login: Login, place: Path) -> Way:
         text += f"Host {_NODE}\n  ProxyJump {_BASTION}\n"
     _write(place / "config", text)
     _write(place / "askpass", _ASKPASS, mode=0o700)
-    return Way(place, {"SSH_ASKPASS": str(place / "askpass"), "SSH_ASKPASS_REQUIRE": "force"})
+    return Way(place)
 
 
 def _host(alias: str, login: Login, place: Path) -> str:
@@ -125,16 +150,13 @@ def _write(file: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _run(way: Way, command: str, stdin: str) -> str:
-    words = ["ssh", "-F", str(way.place / "config"), "-T", _NODE, command]
-    process = subprocess.Popen(
-        words,
+    process = way.start(
+        "-T",
+        _NODE,
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **way.environment},
-        # A bastion is reached by a second process, which must go with the first.
-        start_new_session=True,
     )
     try:
         printed, complaint = process.communicate(stdin, timeout=SECONDS)

@@ -59,6 +59,8 @@ def verdict(report: Report) -> str:
     count = (
         f"{report.well} of {report.voters} voter{plural} {verb} well, and {report.quorum} must be"
     )
+    if all(row.answer.error for row in report.rows):
+        return "NO ANSWER from any member here, so nobody knows whether there is a quorum."
     if not report.serving:
         return f"NO QUORUM. {count}: nothing can be written."
     if report.well < report.quorum:

@@ -249,6 +249,21 @@ class Stack:
             self._known["outputs"] = json.loads(shown.text)
         return self._known["outputs"][name]
 
+    def status(self, *words: str) -> Outcome:
+        """`python -m etcd_component status`, as `make status` runs it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "etcd_component", "status", *words, self.name],
+            cwd=self.project.program,
+            env=self.project.environment | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        self.project.new_file("status").write_text(done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr, done.stderr
+        return Outcome(done.returncode, done.stdout or done.stderr)
+
     def recover(self) -> str:
         """Clear away what a killed run left, as every `make` does first; return what it said."""
         done = subprocess.run(

@@ -32,6 +32,7 @@ def test_no_process_here_or_on_a_node_shows_a_secret(nodes: Lab, project: Projec
     with Sampler(marks(project.secrets)) as sampler:
         stack.up()
         stack.preview()
+        assert stack.status().status == 0
         stack.destroy()
         stack.pulumi("up", "--yes", "--skip-preview")
     assert sampler.rounds > 20

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 from lab import Lab
 from tests.live.conftest import Ask, inventory
 from tests.live.nodes import FIRST, processes, shell
-from tests.live.stack import SECONDS, Project, Stack
+from tests.live.stack import Project, Stack
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,10 @@ class Told:
         return {(one["member"], one["key"]) for one in self.cluster["findings"]}
 
 
-def run(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
-    """`python -m etcd_component status`; what it prints is searched for secrets in the end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "etcd_component", "status", *words, stack.name],
-        cwd=stack.project.program,
-        env=stack.project.environment | stack.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    stack.project.new_file("status").write_text(done.stdout + done.stderr)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
 def look(stack: Stack, *words: str) -> Told:
     begun = time.monotonic()
-    done = run(stack, "--json", *words)
-    assert done.stdout, done.stderr
-    return Told(done.returncode, time.monotonic() - begun, json.loads(done.stdout))
+    done = stack.status("--json", *words)
+    return Told(done.status, time.monotonic() - begun, json.loads(done.text))
 
 
 def apply_edits(stack: Stack, told: Told) -> None:
@@ -89,16 +70,16 @@ def test_what_was_changed_by_hand_is_named_and_put_back_when_asked_to(
     nodes: Lab, project: Project, ask: Ask
 ) -> None:
     stack = project.stack({"sshUser": "admin"} | inventory(nodes, 3))
-    new = run(stack)
-    assert new.returncode == 3
-    assert "has no outputs" in new.stderr
+    new = stack.status()
+    assert new.status == 3
+    assert "has no outputs" in new.text
     stack.up()
 
     told = look(stack)
     assert (told.exit, told.found) == (0, set())
     assert [one["looked_at"] for one in told.cluster["members"]] == [True] * 3
     assert sorted(one["role"] for one in told.cluster["members"]) == ["leader", "voter", "voter"]
-    assert "\x1b" not in run(stack).stdout
+    assert "\x1b" not in stack.status().text
 
     for seq, script in SPOIL.items():
         shell(nodes, FIRST + seq - 1, script)

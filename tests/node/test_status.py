@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from etcd_component import render
-from etcd_component.status.asked import ask, ask_cluster
+from etcd_component.status.asked import ask, ask_cluster, direct
 from etcd_component.status.machines import Facts, parse
 from tests.node.conftest import Cluster
 from tests.node.members import PASSWORD, Members, eventually, in_parallel
@@ -98,11 +98,14 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
     in_parallel(lambda seq: three.seat(seq, founders=[1, 2]), [1, 2])
     urls = {seq: three.instance(seq).client_url for seq in three.everyone}
 
-    open_to_all = ask_cluster([urls[1]], three.tls, "any password")
+    open_to_all = ask_cluster([(urls[1], direct)], three.tls, "any password")
     assert not open_to_all.rbac
     assert open_to_all.members is not None
     three.access()
-    assert "invalid user ID or password" in ask_cluster([urls[1]], three.tls, "wrong").refusal
+    assert (
+        "invalid user ID or password"
+        in ask_cluster([(urls[1], direct)], three.tls, "wrong").refusal
+    )
 
     eventually("another member is taken", lambda: three.seat(3, check=False).returncode == 0)
     answers = {seq: ask(url, three.tls) for seq, url in urls.items()}
@@ -113,7 +116,7 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
         assert (one.version, one.cluster_version) == ("3.6.16", "3.6.0")
         assert one.index >= one.applied > 0
         assert one.quota >= one.size >= one.in_use > 0
-    listing = ask_cluster([urls[1]], three.tls, PASSWORD)
+    listing = ask_cluster([(urls[1], direct)], three.tls, PASSWORD)
     assert listing.rbac
     assert {(one.name, one.id) for one in listing.members or ()} == {
         (f"etcd-{seq}", answers[seq].id) for seq in three.everyone

@@ -345,6 +345,15 @@ def test_two_members_that_only_we_do_not_reach_are_no_lost_quorum(three: declare
     assert first.what == "etcd runs there, but does not answer here at 10.10.10.11:2379: no answer"
 
 
+def test_silence_is_not_taken_for_knowledge(three: declared.Cluster) -> None:
+    seen = clean(three)
+    for seq in (1, 2, 3):
+        seen = answering(seen, seq, error="no answer")
+    report = judge(dataclasses.replace(seen, listing=Listing(refusal="nobody")))
+    assert report.exit == Exit.NO_QUORUM
+    assert told.verdict(report).startswith("NO ANSWER from any member")
+
+
 def test_a_lone_member_is_well_though_it_may_not_be_lost() -> None:
     (lone,) = declared.read(exported(cluster(1)), "test")
     report = judge(clean(lone))
@@ -427,6 +436,12 @@ def test_what_a_member_says_that_is_not_well_is_named(
     seen = answering(clean(three), 2, **said)
     assert [(one, who) for one, who, _ in found(seen)] == [(key, "etcd-2")]
     assert judge(seen).exit == Exit.DIFFERS
+
+
+def test_a_member_that_was_asked_by_way_of_its_node_is_no_fault(three: declared.Cluster) -> None:
+    report = judge(answering(clean(three), 2, detour=True))
+    assert [(one.key, one.note) for one in report.findings] == [("detour", True)]
+    assert report.exit == Exit.WELL
 
 
 def test_alarms_and_open_access_are_named(three: declared.Cluster) -> None:
