@@ -111,8 +111,6 @@ class EtcdCluster(pulumi.ComponentResource):
                     "ip": one.node.address,
                     "client_url": one.client_url,
                     "peer_url": one.peer_url,
-                    "version": self._model.settings.version,
-                    "learner": one.learner,
                 }
                 for one in self._model.instances
                 if not one.lost

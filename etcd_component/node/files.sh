@@ -256,8 +256,9 @@ is_at_one() {
   done
   why_not=$(said "$answer")
   [ -z "$dropped" ] || return 1
-  # What fails with the present files as well is not the new ones' fault.
-  ! request_time=5 request "$1/version" >/dev/null
+  # What fails with the present files as well is not the new ones' fault; nor is what was mended
+  # over there between the two.
+  ! request_time=5 request "$1/version" >/dev/null || files=$new request_time=5 request "$1/version" >/dev/null
 }
 
 # ---- config

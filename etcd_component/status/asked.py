@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from etcd_component.status.declared import Cluster
+from etcd_component.status.declared import CannotRead, Cluster
 
 SECONDS = 3
 """How long one request may take."""
@@ -102,8 +102,15 @@ def client_context(cluster: Cluster, place: Path) -> ssl.SSLContext:
     file = place / f"{cluster.name}.pem"
     file.touch(0o600)
     file.write_text(cluster.client_certificate + cluster.client_key, encoding="ascii")
-    context.load_cert_chain(file)
-    file.unlink()
+    try:
+        context.load_cert_chain(file)
+    except ssl.SSLError:
+        raise CannotRead(
+            f"the client certificate of {cluster.name} and its key do not belong together, because"
+            " an update was not finished; run `pulumi up`"
+        ) from None
+    finally:
+        file.unlink()
     return context
 
 

@@ -7,9 +7,10 @@ shows it. Expected files are the texts that were sent to the nodes, so nothing i
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from etcd_component.render import NODE_PROGRAM, fingerprint
 from etcd_component.ssh import DEFAULT_PORT, Login
@@ -47,13 +48,17 @@ class Member:
     """An instance as the stack has it."""
 
     name: str
-    address: str
     client_url: str
     peer_url: str
     version: str
     learner: bool
     files: Files | None
     """None when an update has not got so far yet."""
+
+    @property
+    def address(self) -> str:
+        """What the inventory calls its host."""
+        return urlsplit(self.client_url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,59 +100,97 @@ def export(stack: str) -> Mapping[str, Any]:
 
 
 def read(state: Mapping[str, Any], stack: str) -> tuple[Cluster, ...]:
-    """The clusters of an exported state. Raises CannotRead when there are none yet."""
-    resources = state.get("resources") or []
-    outputs = _revealed(resources[0].get("outputs", {})) if resources else {}
-    if not outputs.get("members"):
+    """The clusters of an exported state. Raises CannotRead when there is none to look at yet.
+
+    Outputs are not used: Pulumi drops them when an update fails, which is when people ask.
+    """
+    kept = _Kept(state.get("resources") or [])
+    found = [*_clusters(kept)]
+    if not found:
         raise CannotRead(
-            f"the stack {stack} has no outputs: no `pulumi up` of it has been finished; run it"
+            f"the stack {stack} has no cluster that can be looked at: no `pulumi up` of it has got"
+            " so far; run it"
         )
-    commands = {
-        one["urn"].rpartition("::")[2]: one.get("inputs", {})
-        for one in resources
-        if one["type"] == "command:remote:Command" and not one.get("delete")
-    }
-    return tuple(_clusters(outputs, commands))
+    return tuple(found)
 
 
-def _clusters(
-    outputs: Mapping[str, Any], commands: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Cluster]:
-    several = isinstance(outputs["members"], dict)
-    if several:
-        names = list(outputs["members"])
-    else:
-        names = [outputs["members"][0]["instance"].rpartition("-")[0]]
-    for name in names:
-        own = {key: value[name] if several else value for key, value in outputs.items()}
-        owner = commands.get(f"{name}-owner", {}).get("triggers") or [""]
-        yield Cluster(
-            name,
-            tuple(_member(one, owner[0], commands) for one in own["members"]),
-            own["ca_cert"],
-            own["client_cert"],
-            own["client_key"],
-            own["root_password"],
+class _Kept:
+    """The resources of a state by type and name, less those that are on their way out."""
+
+    def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
+        self._by_name = {
+            (one["type"], one["urn"].rpartition("::")[2]): one
+            for one in resources
+            if not one.get("delete")
+        }
+
+    def command(self, name: str) -> Mapping[str, Any]:
+        """Inputs of a Command; empty when there is none."""
+        return self.part("command:remote:Command", name, "inputs")
+
+    def part(self, kind: str, name: str, part: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._by_name.get((kind, name), {}).get(part) or {}
+        return found
+
+    def instances(self) -> list[str]:
+        """Names of all whose files were put on a node once, and that were not given up."""
+        names = {
+            name.removesuffix("-config")
+            for kind, name in self._by_name
+            if kind == "command:remote:Command" and name.endswith("-config")
+        }
+        here = [one for one in names if not self.command(f"{one}-lost")]
+        return sorted(here, key=lambda one: int(one.rpartition("-")[2]))
+
+
+def _clusters(kept: _Kept) -> Iterator[Cluster]:
+    instances = kept.instances()
+    for name in sorted({one.rpartition("-")[0] for one in instances}):
+        own = [one for one in instances if one.rpartition("-")[0] == name]
+        owner = kept.command(f"{name}-owner").get("triggers") or [""]
+        members = tuple(_member(one, owner[0], kept) for one in own)
+        login = next((one for each in own if (one := _credentials(kept, each))), None)
+        request = kept.part("tls:index/certRequest:CertRequest", f"{name}-client", "inputs")
+        signed = kept.part(
+            "tls:index/locallySignedCert:LocallySignedCert", f"{name}-client", "outputs"
         )
+        bundles = dict.fromkeys(one.files.ca for one in members if one.files)
+        if login and request and signed and bundles:
+            yield Cluster(
+                name,
+                members,
+                # In the middle of a rotation not all have the same.
+                "".join(bundles),
+                _revealed(signed["certPem"]),
+                _revealed(request["privateKeyPem"]),
+                login,
+            )
 
 
-def _member(
-    said: Mapping[str, Any], owner: str, commands: Mapping[str, Mapping[str, Any]]
-) -> Member:
-    name = said["instance"]
-    steps = {
-        step: commands.get(f"{name}-{step}", {}) for step in ("node", "tls", "config", "rollout")
-    }
+def _credentials(kept: _Kept, name: str) -> str | None:
+    """Root's password, as the seat of an instance was given it."""
+    stdin = kept.command(f"{name}-seat").get("stdin")
+    return str(json.loads(_revealed(stdin))["password"]) if stdin else None
+
+
+def _member(name: str, owner: str, kept: _Kept) -> Member:
+    names = ("node", "tls", "config", "binary", "seat", "rollout")
+    steps = {step: kept.command(f"{name}-{step}") for step in names}
+    settings = _sections(_revealed(steps["config"]["stdin"]))["etcd.yaml"]
+    seat = steps["seat"].get("update") or steps["seat"].get("create") or ""
     return Member(
         name,
-        said["ip"],
-        said["client_url"],
-        said["peer_url"],
-        # An older update of the project left these two out.
-        said.get("version") or _option("version", steps["rollout"]),
-        bool(said.get("learner")),
-        _files(owner, steps) if all(one.get("create") for one in steps.values()) else None,
+        _setting("advertise-client-urls", settings),
+        _setting("initial-advertise-peer-urls", settings),
+        _option("version", steps["rollout"]) or _option("version", steps["binary"]),
+        "--learner" in seat,
+        _files(owner, steps) if steps["node"] and steps["tls"] else None,
     )
+
+
+def _setting(key: str, settings: str) -> str:
+    found = re.search(rf"^{key}: (\S+)$", settings, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:

@@ -30,24 +30,19 @@ BASTION = model.Login("gate", 2222, "ops", False, "GATE KEY", None, False, "ssh-
 
 def exported(*models: model.Cluster) -> dict[str, Any]:
     """The state that an update with these clusters leaves, as Pulumi exports it."""
-    found = record(*models)
-    outputs = list(found.outputs.values())
-    own = {
-        key: outputs[0][key]
-        if len(models) == 1
-        else {one.name: by[key] for one, by in zip(models, outputs, strict=True)}
-        for key in outputs[0]
-    }
-    own["root_password"] = hidden({SECRET: "1", "value": own["root_password"]})
-    commands = [
+    made = {"LocallySignedCert": "certPem", "SelfSignedCert": "certPem"}
+    resources = [
         {
-            "urn": f"urn:pulumi:test::etcd::command:remote:Command::{name}",
-            "type": "command:remote:Command",
+            "urn": f"urn:pulumi:test::etcd::{kind}::{name}",
+            "type": kind,
             "inputs": hidden(one.inputs),
+            "outputs": {made[kind.rpartition(":")[2]]: f"certPem of {name}\n"}
+            if kind.rpartition(":")[2] in made
+            else {},
         }
-        for name, one in found.commands.items()
+        for (kind, name), one in record(*models).resources.items()
     ]
-    return {"resources": [{"type": "pulumi:pulumi:Stack", "outputs": own}, *commands]}
+    return {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "a::b"}, *resources]}
 
 
 def hidden(value: Any) -> Any:
@@ -116,11 +111,25 @@ def test_several_clusters_of_a_stack_are_told_apart() -> None:
     assert "other" in other.settings
 
 
-def test_a_stack_that_was_never_finished_says_so() -> None:
-    states: list[dict[str, Any]] = [{}, {"resources": []}, {"resources": [{"type": "the stack"}]}]
-    for state in states:
-        with pytest.raises(declared.CannotRead, match="no `pulumi up` of it has been finished"):
+def test_a_stack_that_never_got_far_says_so() -> None:
+    whole = exported(cluster(1))
+    begun = {"resources": [one for one in whole["resources"] if "seat" not in one["urn"]]}
+    states: list[dict[str, Any]] = [{}, {"resources": []}, {"resources": whole["resources"][:1]}]
+    for state in (*states, begun):
+        with pytest.raises(declared.CannotRead, match="no `pulumi up` of it has got so far"):
             declared.read(state, "new")
+
+
+def test_lost_machines_and_what_is_on_its_way_out_are_not_looked_at() -> None:
+    wanted = cluster(3)
+    lost = dataclasses.replace(wanted.instances[2], lost=True)
+    state = exported(dataclasses.replace(wanted, instances=(*wanted.instances[:2], lost)))
+    # What is in the state of a machine that is lost stays there.
+    before = exported(wanted)["resources"]
+    state["resources"] += [one for one in before if "etcd-3-" in one["urn"]]
+    state["resources"] += [{**one, "delete": True} for one in before if "etcd-1" in one["urn"]]
+    (found,) = declared.read(state, "test")
+    assert [one.name for one in found.members] == ["etcd-1", "etcd-2"]
 
 
 def test_no_text_of_what_is_declared_shows_a_secret(three: declared.Cluster) -> None:
