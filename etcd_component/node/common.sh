@@ -174,6 +174,8 @@ do_stamp() {
   fi
 }
 
+started_version() { sed -n '1s|.*/||p' "$stamp" 2>/dev/null || :; }
+
 runs_what_the_files_say() {
   [ "$(unit_state)" = active ] && [ "$(what_the_files_say)" = "$(cat "$stamp" 2>/dev/null)" ] && runs_the_program
 }

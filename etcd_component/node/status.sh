@@ -25,7 +25,6 @@ do_facts() {
   systemctl show -p DropInPaths --value "$unit" | tr ' ' '\n' | sed -n 's/^./drop_in=&/p'
   say "version=$(linked_version)"
   say "reported=$(reported_version "$running/bin/etcd")"
-  say "started_version=$(cut -d ' ' -f 2 "$stamp" 2>/dev/null | sed 's|.*/||')"
   say "runs_the_files=$(yes_if runs_what_the_files_say)"
   say "etcd.yaml=$(settings_in_use | encoded)"
   say "settings.yaml=$(encoded <"$etc/settings.yaml")"

@@ -19,10 +19,11 @@ floor_of() {
 }
 
 # The version of this member: what runs, else what an unfinished change of version began with, else
-# what is linked.
+# what was started, since somebody may have led the link astray, else what is linked.
 own_version() {
   found=$(json etcdserver "$(request_time=3 request "$peer_url/version")")
   [ -n "$found" ] || found=$(version_kept)
+  [ -n "$found" ] || [ "$(unit_state)" != active ] || found=$(started_version)
   say "${found:-$(basename "$(readlink "$running" || say none)")}"
 }
 
