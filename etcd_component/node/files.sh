@@ -270,11 +270,11 @@ do_config() {
     [ -n "$(section "$file" "$text")" ] || die "standard input has no section \`--- $file\`"
   done
   mkdir -p "$etc"
-  refuse_to_lose_the_seat
   check_version_change
+  refuse_to_lose_the_seat
   section etcd.yaml "$text" | put "$etc/settings.yaml" 644 root:root
   # A member goes on reading what is made for its version, until it changes that.
-  [ -n "$from" ] && [ "$from" != "$wanted" ] || compose_configuration
+  changes_minor || compose_configuration
   load_instance
   own_data_directory
   section "$unit" "$text" | put "$unit_file" 644 root:root
@@ -295,6 +295,7 @@ refuse_to_lose_the_seat() {
     wanted=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
     [ "$now" != "$wanted" ] || continue
     if [ "$key" = initial-advertise-peer-urls ] && [ "${now%:*}" = "${wanted%:*}" ]; then
+      ! changes_minor || refuse_version "another peer port is wanted, too. Change one after the other"
       [ -s "$etc/former-peer-url" ] || say "$now" | put "$etc/former-peer-url" 644 root:root
       continue
     fi

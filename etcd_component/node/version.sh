@@ -40,13 +40,16 @@ check_version_change() {
   wanted=$(minor_of "$version")
   mine=$(own_version)
   from=$(minor_of "$mine")
-  [ -n "$from" ] && [ "$from" != "$wanted" ] || return 0
+  changes_minor || return 0
   doing="asking the members whether they can change to etcd $version"
   follows "$from" "$wanted" || follows "$wanted" "$from" || refuse_to_skip "$from"
   await_survey || refuse_version "$why_not. Mend that and run \`pulumi up\` again"
   check_minors
   check_learners_and_floor
 }
+
+# Does what was checked lead to another minor?
+changes_minor() { [ -n "$from" ] && [ "$from" != "$(minor_of "$version")" ]; }
 
 refuse_version() { die "$name does not change from etcd $mine to $version, and no member was touched: $*"; }
 
@@ -208,7 +211,7 @@ snapshot_contents() {
 prepare_version_change() {
   wanted=$(minor_of "$version")
   from=$(minor_of "$mine")
-  [ -n "$from" ] && [ "$from" != "$wanted" ] || return 0
+  changes_minor || return 0
   await_survey || die "$name is not restarted: $why_not. Mend that and run \`pulumi up\` again"
   if older "$from" "$wanted"; then
     call_off_downgrade

@@ -104,6 +104,10 @@ def test_what_etcd_forbids_is_refused_and_nothing_is_touched(cluster: Cluster, l
         cure(three, lab)
         three.version = "3.6.16"
         eventually("the cluster is well", three.is_well)
+    in_parallel(three.send_program, three.everyone)
+    three.version, three.peer_port = "3.7.3", 2390
+    refused = three.put_config(1, check=False)
+    assert "another peer port is wanted, too. Change one after the other" in refused.stderr
     assert three.pids()[:2] == before[:2]
     assert "heartbeat-interval: 101" not in three.shell(1, "cat /etc/etcd/etcd/*.yaml")
 
