@@ -48,7 +48,7 @@ def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
         print(json.dumps(as_json(stack, reports), indent=2))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        width = min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST)
         print(as_text(reports, width=width, colour=colour), end="")
     return max(one.exit for one in reports)
 
