@@ -225,7 +225,7 @@ takes_part() { is_ready "$client_url" '?exclude=non_learner'; }
 await_member() {
   doing="waiting for etcd to be ready"
   begun=$(date +%s)
-  told='' overlooked=0 shown=0
+  told='' waited=0 overlooked=0 shown=0
   look_at_unit
   failures=$NRestarts
   while :; do
@@ -243,7 +243,7 @@ await_member() {
     [ "$NRestarts" -lt $((failures + 3)) ] || break_off 'it fails and is started again and again'
     waited=$(($(date +%s) - begun))
     [ "$waited" -lt "$1" ] || break_off "it has been waiting for a quorum for $1 s"
-    [ "$waited" -lt 5 ] || [ -n "$told$newcomer" ] || tell_whom_it_waits_for
+    [ "$waited" -lt 5 ] || [ -n "$told" ] || [ "$shown" -gt 0 ] || tell_whom_it_waits_for
     sleep 0.05
   done
 }

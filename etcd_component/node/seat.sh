@@ -231,10 +231,7 @@ go_to_leader() { # sets $endpoint to the leader's client URL
 # after seven seconds. In a cluster with more than 5000 entries in which nobody writes it goes on for
 # ever, because it takes what it has for being far behind. Started again, it is ready at once.
 attend_newcomer() {
-  if [ "$waited" -ge $((shown + 3)) ]; then
-    shown=$waited
-    tell_how_much_has_come
-  fi
+  [ "$waited" -lt $((shown + 3)) ] || tell_how_much_has_come
   [ "$newcomer" = yes ] && ls "$data"/member/snap/*.snap >/dev/null 2>&1 || return 0
   overlooked=$((overlooked + 1))
   [ "$overlooked" -ge 8 ] || return 0
@@ -243,7 +240,9 @@ attend_newcomer() {
 }
 
 tell_how_much_has_come() {
+  # One that was interrupted, and comes back, has not logged in anywhere.
   [ -n "${endpoint:-}" ] || return 0
+  shown=$waited
   all=$(json dbSize "$(status_of "$endpoint")")
   here=$(du -sb "$data/member/snap" 2>/dev/null | cut -f 1)
   say "$name: has $((${here:-0} / 1048576)) of $((${all:-0} / 1048576)) MiB of the cluster's data"
