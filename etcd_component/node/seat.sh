@@ -184,7 +184,7 @@ refuse_without_the_absent() {
 
 add_learner() {
   doing="being added as a learner through $endpoint"
-  change_members 120 add "{\"peerURLs\":[\"$peer_url\"],\"isLearner\":true}" ||
+  change_members 300 add "{\"peerURLs\":[\"$peer_url\"],\"isLearner\":true}" ||
     case $answer in
       # An addition whose answer was lost.
       *'Peer URLs already exists'*) ;;
