@@ -1,0 +1,162 @@
+# ---- binary: put a version of etcd on the machine ---------------------------
+
+do_binary() {
+  check_version_change
+  case $method in
+    archive | upload) install_archive ;;
+    package) install_package && adopt_programs package ;;
+    preinstalled) adopt_programs preinstalled ;;
+    *) die "there is no way \`$method\` to install etcd; see etcd_install" ;;
+  esac
+  snapshot_before_upgrade
+  link_if_down
+}
+
+reported_version() { "$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p'; }
+
+install_archive() {
+  place=$versions/$version
+  # A link there leads to programs that are not ours.
+  if [ ! -L "$place" ] && [ "$(reported_version "$place/bin/etcd")" = "$version" ]; then
+    say "etcd $version is here already"
+    return
+  fi
+  case $(architecture) in
+    amd64) wanted=$sha256_amd64 ;;
+    *) wanted=$sha256_arm64 ;;
+  esac
+  [ -n "$wanted" ] || die "no checksum of etcd $version for $(architecture) is known; give it as etcd_archive_sha256"
+  # Beside its place, since other file systems may forbid programs; a killed run leaves it behind.
+  mkdir -p "$versions"
+  rm -rf "${versions:?}"/.new-*
+  work=$(mktemp -d "$versions/.new-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  fetch_archive "$work/etcd.tar.gz"
+  found=$(sha256sum "$work/etcd.tar.gz" | cut -c 1-64)
+  [ "$found" = "$wanted" ] ||
+    die "the archive's SHA-256 is $found, but $wanted is expected; nothing was installed. The mirror is stale, the transfer broke off, or somebody changed the file"
+  unpack_archive
+  rm -rf "${place:?}"
+  mv -T "$work/release" "$place"
+  ! command -v restorecon >/dev/null 2>&1 || restorecon -R /opt/etcd || :
+  say "etcd $version is installed in $place"
+}
+
+unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its place
+  mkdir -p "$work/all" "$work/release/bin"
+  tar -xzf "$work/etcd.tar.gz" -C "$work/all" --no-same-owner ||
+    die "the archive cannot be unpacked; nothing was installed. Its checksum is right, so the file was published broken, or the disk under $versions is full"
+  for program in etcd etcdctl etcdutl; do
+    file=$(find "$work/all" -type f -name "$program" | head -n 1)
+    [ -n "$file" ] || die "the archive has no \`$program\`; it is not an etcd release"
+    install -m 755 "$file" "$work/release/bin/$program"
+  done
+  chmod 755 "$work/release"
+  found=$(reported_version "$work/release/bin/etcd")
+  [ "$found" = "$version" ] || die "the archive holds etcd ${found:-that does not run here}, not $version; nothing was installed"
+}
+
+fetch_archive() {
+  if [ "$method" = upload ]; then
+    [ -s "$archive" ] ||
+      die "the uploaded archive $archive is not on this machine any more; \`pulumi up --replace\` with the URN of this instance's archive uploads it again"
+    cp "$archive" "$1"
+    return
+  fi
+  address=$(printf '%s' "$url" | sed "s/{version}/$version/g; s/{arch}/$(architecture)/g")
+  # A mirror may need a login, which belongs neither into an argument list nor into a message.
+  shown=$(printf '%s' "$address" | sed 's|//[^/@]*@|//|')
+  doing="fetching $shown"
+  printf 'url = "%s"\n' "$address" |
+    curl -fsSL -g --retry 3 --retry-connrefused --connect-timeout 10 --max-time 540 -o "$1" -K - ||
+    die "could not fetch $shown; nothing was installed. If this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
+}
+
+install_package() {
+  if [ -x /usr/bin/etcd ] && [ "$(reported_version /usr/bin/etcd)" = "$version" ]; then
+    say "etcd $version is here already"
+  elif command -v apt-get >/dev/null 2>&1; then
+    install_deb
+  elif command -v dnf >/dev/null 2>&1; then
+    doing="installing the package etcd"
+    dnf -y -q install etcd >&2 || die "dnf could not install the package etcd"
+  else
+    die "etcd_install is package, but this machine has neither apt-get nor dnf; use archive"
+  fi
+}
+
+install_deb() {
+  DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND
+  doing="asking apt-get for etcd-server"
+  apt-get -q update >&2 || die "apt-get update fails; mend the machine's package sources, or set etcd_install to archive"
+  candidate=$(apt-cache policy etcd-server | sed -n 's/^ *Candidate: //p')
+  case $candidate in
+    "$version"[-+~]* | "$version") ;;
+    *) die "the distribution offers etcd-server ${candidate:-nowhere}, but etcd_version is $version; nothing was installed. Set etcd_version to what it offers, if that is not refused, or etcd_install to archive" ;;
+  esac
+  # Debian's package starts a lone etcd of its own as soon as it is installed, and restarts it on
+  # each package upgrade without asking the cluster.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  doing="installing etcd-server with apt-get"
+  apt-get -q -y install etcd-server etcd-client >&2 || die "apt-get could not install etcd-server and etcd-client"
+  apt-mark hold etcd-server etcd-client >/dev/null
+  # Enabled, it would start at the next boot. Our own unit of that name stands before it.
+  [ -e /etc/systemd/system/etcd.service ] || systemctl disable --now -q etcd.service 2>/dev/null || :
+}
+
+# Where the machine itself has a program. Our own wrapper of etcdctl stands on the same path, and is
+# not what is looked for.
+program_of_machine() {
+  for dir in /usr/bin /usr/sbin /bin /sbin /opt/bin /usr/local/bin /usr/local/sbin; do
+    if [ -x "$dir/$1" ] && ! grep -qs 'Written by etcd-node' "$dir/$1"; then
+      say "$dir/$1"
+      return
+    fi
+  done
+}
+
+adopt_programs() { # link the programs that the machine has into our place for versions
+  mkdir -p "$versions/$1/bin"
+  for program in etcd etcdctl etcdutl; do
+    file=$(program_of_machine "$program")
+    [ -z "$file" ] || ln -sfn "$file" "$versions/$1/bin/$program"
+  done
+  found=$(reported_version "$versions/$1/bin/etcd")
+  [ "$found" = "$version" ] ||
+    die "this machine has ${found:+etcd }${found:-no etcd}, but etcd_version is $version; set etcd_version to ${found:-what it will have}, or etcd_install to archive"
+  [ -L "$versions/$version" ] || rm -rf "${versions:?}/${version:?}"
+  ln -sfn "$1" "$versions/$version"
+  say "etcd $version is the machine's own ($1)"
+}
+
+# Switch the cluster's programs to version $1. Only a member that is about to start calls this. A
+# command without a version leaves the link as it is.
+link_version() {
+  if [ -z "$1" ]; then
+    [ -e "$running/bin/etcd" ] || die "no etcd is linked as $running; give --version"
+    return
+  fi
+  [ -x "$versions/$1/bin/etcd" ] || die "etcd $1 is not on this machine; \`pulumi up\` puts it there"
+  mkdir -p "${running%/*}"
+  ln -sfn "../versions/$1" "$running.$$"
+  mv -fT "$running.$$" "$running"
+}
+
+link_if_down() {
+  exec 9>&-
+  lock "$cluster"
+  [ -s "$etc/seat.yaml" ] && [ -L "$running" ] && [ "$(readlink "$running")" != "../versions/$version" ] || return 0
+  # One that leads nowhere was put there by hand: a member that goes down could not come back.
+  [ -e "$running/bin/etcd" ] || link_version "$version"
+  load_instance
+  holds_member && [ "$(unit_state)" != active ] || return 0
+  link_version "$version"
+  compose_configuration
+  restart_if_down
+}

@@ -1,0 +1,100 @@
+# ---- config: write etcd's configuration and its unit ------------------------
+
+do_config() {
+  make_user
+  text=$(cat)
+  for file in etcd.yaml "$unit"; do
+    [ -n "$(section "$file" "$text")" ] || die "standard input has no section \`--- $file\`"
+  done
+  mkdir -p "$etc"
+  check_version_change
+  refuse_to_lose_the_seat
+  section etcd.yaml "$text" | put "$etc/settings.yaml" 644 root:root
+  # A member goes on reading what is made for its version, until it changes that.
+  changes_minor || compose_configuration
+  load_instance
+  own_data_directory
+  section "$unit" "$text" | put "$unit_file" 644 root:root
+  put_etcdctl
+  systemctl daemon-reload
+  say "$name: configuration and unit are in place"
+  if [ -s "$etc/seat.yaml" ] && holds_member; then
+    restart_if_down
+  fi
+}
+
+# A member is its peer URL and its data: with another of either, etcd would start as somebody new.
+# Only the port of the peer URL may change, which the rollout then tells the cluster.
+refuse_to_lose_the_seat() {
+  [ -s "$etc/seat.yaml" ] && [ -s "$etc/settings.yaml" ] || return 0
+  for key in name data-dir initial-advertise-peer-urls; do
+    now=$(config_value "$key")
+    wanted=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
+    [ "$now" != "$wanted" ] || continue
+    if [ "$key" = initial-advertise-peer-urls ] && [ "${now%:*}" = "${wanted%:*}" ]; then
+      ! changes_minor || refuse_version "another peer port is wanted, too. Change one after the other"
+      [ -s "$etc/former-peer-url" ] || say "$now" | put "$etc/former-peer-url" 644 root:root
+      continue
+    fi
+    die "a member that has its seat cannot change its $key from $now to $wanted; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
+  done
+}
+
+# What etcd reads: the settings, and how the member took its seat (read by etcd only once).
+compose_configuration() { composition | put "$etc/etcd.yaml" 644 root:root; }
+
+composition() { cat "$etc/settings.yaml" && { [ ! -s "$etc/seat.yaml" ] || cat "$etc/seat.yaml"; }; }
+
+# It is not for the time of a change of version, nor where somebody has edited it.
+is_composed() { [ "$(composition)" = "$(cat "$etc/etcd.yaml")" ]; }
+
+own_data_directory() {
+  # What was there before is not erased later.
+  [ -d "$data" ] || existing_parent "$data" | put "$etc/found-parent" 644 root:root
+  mkdir -p "$data"
+  chmod 700 "$data"
+  chown etcd:etcd "$data"
+}
+
+# `etcdctl` for root without flags. An option that is set both as a flag and in the environment is
+# an error to etcdctl, so what the caller gives as a flag is not set. In sbin it comes first on
+# root's path, and replaces no program that somebody else has installed.
+put_etcdctl() {
+  if [ -e "$etcdctl" ] && ! grep -q 'Written by etcd-node' "$etcdctl"; then
+    warn "$etcdctl is somebody else's and stays as it is; the cluster's own is ${running}/bin/etcdctl"
+    return 0
+  fi
+  put "$etcdctl" 755 root:root <<'END'
+#!/bin/sh
+# Written by etcd-node: etcdctl with this machine's endpoints and certificates.
+# Several clusters on this machine: ETCD_CLUSTER=name etcdctl ...
+set -eu
+cluster=${ETCD_CLUSTER:-}
+if [ -z "$cluster" ]; then
+  for place in /etc/etcd/etcd /etc/etcd/*; do
+    [ ! -s "$place/etcd.yaml" ] || { cluster=${place##*/} && break; }
+  done
+fi
+place=/etc/etcd/$cluster
+default() { # default VARIABLE FLAG VALUE ARGUMENTS...
+  variable=$1 flag=$2 value=$3
+  shift 3
+  for argument; do
+    case $argument in "$flag" | "$flag"=*) return 0 ;; esac
+  done
+  eval "[ -n \"\${$variable:-}\" ] || export $variable=\"\$value\""
+}
+endpoint=$(awk '$1 == "advertise-client-urls:" { print $2 }' "$place/etcd.yaml")
+default ETCDCTL_ENDPOINTS --endpoints "$endpoint" "$@"
+default ETCDCTL_CACERT --cacert "$place/pki/ca.crt" "$@"
+default ETCDCTL_CERT --cert "$place/pki/server.crt" "$@"
+default ETCDCTL_KEY --key "$place/pki/server.key" "$@"
+status=0
+"/opt/etcd/clusters/$cluster/bin/etcdctl" "$@" || status=$?
+case $status:${ETCDCTL_USER:-}:" $*" in
+  0:* | *:?*:* | *' --user'* | *' -h'* | *' --help'*) ;;
+  *) echo "etcdctl: etcd wants a login for most things: etcdctl --user root ..." >&2 ;;
+esac
+exit "$status"
+END
+}
