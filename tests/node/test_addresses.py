@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
+from tests.node.conftest import SUBNET
 from tests.node.members import Members, in_parallel
 
 
@@ -18,7 +19,7 @@ def by_ipv6(lab: Lab) -> Callable[[int], str]:
 
 def by_name(lab: Lab) -> Callable[[int], str]:
     lines = "".join(
-        f"10.10.13.{node} node{node}.example.org # etcd-node test\n" for node in (10, 11, 12)
+        f"{SUBNET}.{node} node{node}.example.org # etcd-node test\n" for node in (10, 11, 12)
     )
     for node in (10, 11, 12):
         lab.exec(node, "sh", "-c", "cat >>/etc/hosts", stdin=lines)

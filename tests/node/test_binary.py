@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.node.conftest import Cluster
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import VERSION, Members
 
 PLACE = f"/opt/etcd/versions/{VERSION}"
@@ -44,7 +44,7 @@ def test_an_archive_is_installed_beside_other_versions(one: Members) -> None:
 def test_what_is_installed_is_not_fetched_again(one: Members) -> None:
     one.put_binary(1)
     again = one.put_binary(
-        1, "--url", "http://10.10.13.1:1/nothing", "--sha256-amd64", one.sha256()
+        1, "--url", f"http://{SUBNET}.1:1/nothing", "--sha256-amd64", one.sha256()
     )
     assert "is here already" in again.stdout
 
@@ -58,7 +58,7 @@ def test_an_archive_with_another_checksum_installs_nothing(one: Members) -> None
 
 
 def test_an_archive_without_a_checksum_is_not_even_fetched(one: Members) -> None:
-    refused = one.put_binary(1, "--url", "http://10.10.13.1:1/nothing", check=False)
+    refused = one.put_binary(1, "--url", f"http://{SUBNET}.1:1/nothing", check=False)
     assert refused.returncode == 1
     assert "no checksum of etcd 3.6.16 for amd64 is known" in refused.stderr
 
@@ -87,13 +87,13 @@ def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
     refused = one.put_binary(
         1,
         "--url",
-        "http://me:hidden@10.10.13.1:1/{arch}",
+        f"http://me:hidden@{SUBNET}.1:1/{{arch}}",
         "--sha256-amd64",
         one.sha256(),
         check=False,
     )
     assert refused.returncode == 1
-    assert "could not fetch http://10.10.13.1:1/amd64; nothing was installed" in refused.stderr
+    assert f"could not fetch http://{SUBNET}.1:1/amd64; nothing was installed" in refused.stderr
     assert "hidden" not in refused.stderr
     assert installed(one) == []
 

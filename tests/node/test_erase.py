@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Lab
-from tests.node.conftest import Cluster
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import Members
 
 ALL = ("--remove-data", "--remove-software")
@@ -34,7 +34,7 @@ def test_no_trace_is_left_of_a_member_its_data_and_its_software(cluster: Cluster
     before = look(one)
     one.found(access=True)
     one.run(1, "status")
-    one.shell(1, "touch /var/tmp/etcd-3.6.16-etcd-1-10.10.13.10.tar.gz")
+    one.shell(1, f"touch /var/tmp/etcd-3.6.16-etcd-1-{SUBNET}.10.tar.gz")
     assert look(one) - before
     done = one.erase(1, *ALL)
 
@@ -69,7 +69,7 @@ def test_data_on_a_disk_of_their_own_are_erased(cluster: Cluster) -> None:
     one.shell(
         1, "mkdir -p /data/etcd && mount -t tmpfs none /data/etcd && mkdir /data/etcd/lost+found"
     )
-    preflight = ["--name", "etcd-1", "--address", "10.10.13.10", "--data", "/data/etcd"]
+    preflight = ["--name", "etcd-1", "--address", f"{SUBNET}.10", "--data", "/data/etcd"]
     one.send_program(1)
     one.run(1, "preflight", *preflight)
     one.found()
@@ -92,7 +92,7 @@ def test_one_of_two_clusters_on_a_machine_is_erased(two_clusters: tuple[Members,
     first, other = two_clusters
     process = other.pid(1)
     listed = other.shell(1, "ETCD_CLUSTER=other etcdctl member list")
-    assert "other-1, https://10.10.13.10:2480, https://10.10.13.10:2479" in listed
+    assert f"other-1, https://{SUBNET}.10:2480, https://{SUBNET}.10:2479" in listed
     assert "etcd-1," in first.shell(1, "etcdctl member list")
     first.erase(1, *ALL)
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.node.conftest import Cluster
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import Members, credentials, eventually, program
 
 SOON = {
@@ -23,12 +23,12 @@ def test_a_mirror_that_never_answers_ends_the_run_with_a_message(cluster: Cluste
         port = silent.getsockname()[1]
         one.version = "3.6.17"
         given_up = one.put_binary(
-            1, "--url", f"http://10.10.13.1:{port}/etcd", "--sha256-amd64", "0" * 64, check=False
+            1, "--url", f"http://{SUBNET}.1:{port}/etcd", "--sha256-amd64", "0" * 64, check=False
         )
 
     assert given_up.returncode == 124
     last = given_up.stderr.strip().splitlines()[-1]
-    assert f"gave up after 3 s while fetching http://10.10.13.1:{port}/etcd; it is safe" in last
+    assert f"gave up after 3 s while fetching http://{SUBNET}.1:{port}/etcd; it is safe" in last
     # Nor is anything left of it.
     assert ".new" not in one.shell(1, "ls -A /opt/etcd/versions")
 
@@ -42,7 +42,7 @@ def test_an_etcd_that_hangs_ends_the_run_with_a_message(cluster: Cluster) -> Non
 
     assert given_up.returncode == 124
     assert (
-        "gave up after 3 s while setting up access at https://10.10.13.10:2379" in given_up.stderr
+        f"gave up after 3 s while setting up access at https://{SUBNET}.10:2379" in given_up.stderr
     )
     assert "the end of `journalctl -u etcd.service`:" in given_up.stderr
     assert one.access().returncode == 0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.node.conftest import Cluster
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import Members
 
 _FILES = (
@@ -60,7 +60,7 @@ FOUND = {
     "port": (LISTEN, {}, "the peer port 2380 is held by `perl` (process "),
     "data": ("mkdir -p /data/etcd/other", {}, "/data/etcd is not empty and not this instance's"),
     "no directory": ("mkdir -p /data && touch /data/etcd", {}, "/data/etcd is not a directory"),
-    "address": ("", {"address": "10.10.13.99"}, "the address 10.10.13.99 is not on this machine"),
+    "address": ("", {"address": f"{SUBNET}.99"}, f"the address {SUBNET}.99 is not on this machine"),
     "ipv6 address": ("", {"address": "fd00::99"}, "the address fd00::99 is not on this machine"),
     "name": ("", {"address": "beef.cafe.invalid"}, "the name beef.cafe.invalid cannot be resolved"),
     "program": ("mount --bind /etc/hosts /usr/bin/tar", {}, "these programs are missing: tar"),
@@ -105,7 +105,7 @@ def test_each_unfitness_is_found_with_its_cure(one: Members, case: str) -> None:
 def test_all_findings_are_told_at_once(one: Members) -> None:
     one.shell(1, f"{LISTEN}; mkdir -p /data/etcd/other")
     before = one.shell(1, _FILES)
-    code, said = preflight(one, address="10.10.13.99")
+    code, said = preflight(one, address=f"{SUBNET}.99")
 
     assert code == 1
     assert said.count("\n  - ") == 3

@@ -8,7 +8,7 @@ from bench.writer import Writer
 from etcd_component import render
 from lab import Lab
 from tests.authority import Authority
-from tests.node.conftest import Cluster
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import HURRY, Members, eventually, in_parallel
 
 _count = iter(range(9000, 10000))
@@ -120,7 +120,7 @@ def out_of_space(three: Members, lab: Lab) -> None:
 
 
 def unstarted(three: Members, lab: Lab) -> None:
-    body = {"peerURLs": ["https://10.10.13.250:2380"], "isLearner": True}
+    body = {"peerURLs": [f"https://{SUBNET}.250:2380"], "isLearner": True}
     eventually(
         "etcd takes a learner",
         lambda: "member" in three.call(1, "cluster/member/add", body, three.token(1)),
@@ -130,10 +130,10 @@ def unstarted(three: Members, lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        (down, "etcd-3 at https://10.10.13.12:2379 does not answer"),
-        (unreachable, "etcd-3 at https://10.10.13.12:2379 does not answer"),
+        (down, f"etcd-3 at https://{SUBNET}.12:2379 does not answer"),
+        (unreachable, f"etcd-3 at https://{SUBNET}.12:2379 does not answer"),
         (out_of_space, "the alarm NOSPACE is raised: compact and defragment, then `etcdctl alarm"),
-        (unstarted, "at https://10.10.13.250:2380 never started"),
+        (unstarted, f"at https://{SUBNET}.250:2380 never started"),
     ],
 )
 def test_a_restart_is_refused_while_the_cluster_is_not_well(

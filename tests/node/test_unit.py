@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.node.conftest import SUBNET
 from tests.node.members import Members, eventually
 
 
@@ -56,8 +57,8 @@ def test_etcdctl_works_without_flags_and_keeps_no_password(three: Members) -> No
     # A flag of the caller's stands before our settings instead of clashing with them.
     other = three.shell(
         1,
-        "etcdctl --endpoints https://10.10.13.99:2379 --dial-timeout 1s \
+        f"etcdctl --endpoints https://{SUBNET}.99:2379 --dial-timeout 1s \
       --command-timeout 1s endpoint status 2>&1; true",
     )
-    assert "10.10.13.99" in other
+    assert f"{SUBNET}.99" in other
     assert "conflicting" not in other
