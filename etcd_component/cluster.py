@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import access, rotation
+from etcd_component import absence, access, rotation
 from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
 from etcd_component.pki import Identity, Pki
@@ -63,11 +63,13 @@ class EtcdCluster(pulumi.ComponentResource):
         survivor = instances[model.voters[0].name]
         expelled = [survivor.expel(one) for one in model.instances if one.lost]
         # One member after another is rolled out, and none before all have their seats.
-        done = [*expelled, *(one.take_seat(genesis, expelled) for one in instances.values())]
+        seats = {name: one.take_seat(genesis, expelled) for name, one in instances.items()}
+        done: list[pulumi.Resource] = [*expelled, *seats.values()]
         rolled_out: list[pulumi.Resource] = []
         for one in instances.values():
             rolled_out.append(one.roll_out(after=[*done, *rolled_out]))
         done += rolled_out
+        absence.tell(model, seats, rolled_out)
         done.append(
             access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
         )

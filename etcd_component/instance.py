@@ -172,7 +172,7 @@ class Instance(pulumi.ComponentResource):
 
     def take_seat(
         self, genesis: remote.Command, after: Sequence[pulumi.Resource]
-    ) -> pulumi.Resource:
+    ) -> remote.Command:
         """Found the cluster, join it, or come back, once all in `after` are done.
 
         Done when the member runs in the cluster. The `triggers` of `genesis` are the cluster's
