@@ -92,6 +92,9 @@ etcd() {
   case $answer in *'"error":'* | '{"code":'*) return 1 ;; '{'*) ;; *) return 1 ;; esac
 }
 
+# A number of this member's own metrics, by name; nothing when it does not answer.
+metric() { request "$client_url/metrics" | awk -v name="$1" '$1 == name { printf "%.0f", $2 }'; }
+
 status_of() { etcd "$1" maintenance/status '{}'; }
 
 # is_ready CLIENT-URL [QUERY]: etcd's own opinion, which includes a read that the quorum confirms.

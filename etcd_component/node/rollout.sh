@@ -117,9 +117,15 @@ examine_others() {
 examine_alarms() {
   alarms=$(etcd "$endpoint" maintenance/alarm '{"action":"GET"}') || fault "the alarms cannot be read: $(said "$alarms")" || return
   case $alarms in
-    *NOSPACE*) fault "the alarm NOSPACE is raised: compact and defragment, then \`etcdctl alarm disarm\`" ;;
+    *NOSPACE*) raises_quota || fault "the alarm NOSPACE is raised: compact and defragment, then \`etcdctl alarm disarm\`; or raise etcd_quota" ;;
     *'"alarm":'*) fault "the alarm $(json alarm "$alarms") is raised: \`etcdctl alarm list\` says where" ;;
   esac
+}
+
+# Is a larger quota what this restart brings? It is a cure, and the alarm stands until it is disarmed.
+raises_quota() {
+  awk -v now="$(metric etcd_server_quota_backend_bytes)" -v wanted="$(config_value quota-backend-bytes)" \
+    'BEGIN { exit !(now + 0 > 0 && wanted + 0 > now + 0) }'
 }
 
 examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this one
@@ -127,7 +133,8 @@ examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this o
   theirs=$(status_of "$url") || fault "$other at $url does not answer: $(said "$theirs")" || return
   [ "$(json cluster_id "$theirs")" = "$(json cluster_id "$reference")" ] || fault "$other is in another cluster" || return
   [ "$(json leader "$theirs")" = "$leader" ] || fault "$other follows another leader" || return
-  case $theirs in *'"errors":["'*) fault "$other reports: $(json errors "$theirs")" || return ;; esac
+  # That alarm has been looked at before.
+  case $(printf '%s' "$theirs" | sed 's/"memberID:[0-9]* alarm:NOSPACE *",*//g') in *'"errors":["'*) fault "$other reports: $(json errors "$theirs")" || return ;; esac
   lag=$(lag_between "$reference" "$theirs")
   [ "$lag" -lt 1000 ] || fault "$other is $lag entries behind" || return
   [ "$kind" = voter ] || return 0

@@ -104,8 +104,6 @@ newest_raft_snapshot() { # its index in hexadecimal
   say "${newest%.snap}"
 }
 
-metric() { request "$client_url/metrics" | awk -v name="$1" '$1 == name { printf "%.0f", $2 }'; }
-
 # Files of the log whose successor begins before the newest raft snapshot are not read any more.
 log_has_old_entries() {
   covered=$((0x$(newest_raft_snapshot)))

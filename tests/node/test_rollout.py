@@ -153,6 +153,14 @@ def test_a_restart_is_refused_while_the_cluster_is_not_well(
     assert three.pid(1) == process
 
 
+def test_a_larger_quota_is_rolled_out_though_space_has_run_out(three: Members, lab: Lab) -> None:
+    in_parallel(three.hurry, three.everyone)
+    out_of_space(three, lab)
+    three.change(quota_backend_bytes=9 * 1024**3)
+    for seq in three.everyone:
+        assert f"etcd-{seq}: restarted" in three.rollout(seq).stdout
+
+
 def test_without_a_quorum_nothing_is_restarted_but_what_is_down_comes_back(three: Members) -> None:
     """The members that are down are started without asking, else nothing could mend the cluster."""
     in_parallel(three.hurry, three.everyone)
