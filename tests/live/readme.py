@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _BLOCK = re.compile(r"<!-- (run|file|edit) ?(\S*) -->\n```\w+\n(.*?)```", re.DOTALL)
 _MARK = "@@@ "
-_VARIES = re.compile(r"\d+(\.\d+)?(ms|s)\b|\d+(?= (to )?(create|update|delete)d?$)")
+_VARIES = re.compile(r"\d+(\.\d+)?(ms|µs|s)\b|\d+(?= (to )?(create|update|delete)d?$)")
 """Durations, and how many resources there are."""
 
 

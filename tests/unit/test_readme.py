@@ -39,6 +39,7 @@ def test_the_shell_ends_at_the_first_failure_and_says_at_which() -> None:
 def test_a_promised_line_is_found_whatever_time_it_took() -> None:
     todo = [Step("first", ("it took 0.5s",))]
     assert broken_promises(todo, "@@@ 0\nmore\n  it took  12s\n") == []
+    assert broken_promises(todo, "@@@ 0\nmore\n  it took  987.6µs\n") == []
 
 
 def test_how_many_resources_there_are_is_no_promise() -> None:
