@@ -22,7 +22,6 @@ from lab import LabError
 
 LOCK = Path("/run/lock/etcd-bench")
 QUIET_SECONDS = 1.5
-UP = ("up", "--yes", "--skip-preview")
 CHANGE = {"etcd_snapshot_count": 20000}
 
 Figures = dict[str, float]
@@ -40,9 +39,9 @@ def measure_once(site: Site, size: int) -> Figures:
     plain_ssh = bare.put_cluster(site, inventory)
     site.fresh(size)
 
-    runs = {"preview": site.pulumi("preview"), "create": site.pulumi(*UP)}
+    runs = {"preview": site.pulumi("preview"), "create": site.up()}
     before = site.started()
-    runs["no change"] = site.pulumi(*UP)
+    runs["no change"] = site.up()
     if site.started() != before:
         raise Failed("an update without a change restarted a member")
     access = Access.of(site.directory, site.outputs())
@@ -50,7 +49,7 @@ def measure_once(site: Site, size: int) -> Figures:
     with Writer(access) as writer:
         time.sleep(QUIET_SECONDS)
         changed = time.monotonic()
-        runs["change"] = site.pulumi(*UP)
+        runs["change"] = site.up()
         end = time.monotonic()
     if set(site.started()) & set(before):
         raise Failed("the changed setting did not restart every member")

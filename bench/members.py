@@ -11,7 +11,6 @@ from bench.writer import Writer
 SIZE = 3
 """Of the cluster in which it is measured."""
 
-_UP = ("up", "--yes", "--skip-preview")
 _SETTLED_SECONDS = 6
 """etcd wants members to have known each other for five seconds before it changes them."""
 
@@ -29,7 +28,7 @@ def members(site: Site, access: Access, settings: dict[str, Any]) -> dict[str, f
         site.configure(size, hosts, **settings)
         with Writer(access) as writer:
             begun = time.monotonic()
-            figures[name] = site.pulumi(*_UP).seconds
+            figures[name] = site.up().seconds
             figures[f"{name}_gap_ms"] = 1000 * writer.longest_gap(begun, time.monotonic())
         figures[f"{name}_failed"] = writer.failed
         if missing := writer.lost():

@@ -70,6 +70,10 @@ class Site:
             cwd=ROOT,
         )
 
+    def up(self) -> Measured:
+        """`pulumi up`, as `make up` runs it."""
+        return self.pulumi("up", "--yes", "--skip-preview")
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in the clear."""
         words = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", _STACK]

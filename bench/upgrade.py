@@ -8,7 +8,6 @@ from bench.process import Failed
 from bench.site import Site
 from bench.writer import Writer
 
-_UP = ("up", "--yes", "--skip-preview")
 TO = "3.7.3"
 
 
@@ -18,7 +17,7 @@ def upgrade(site: Site, size: int, access: Access, settings: dict[str, Any]) -> 
     before = site.started()
     with Writer(access) as writer:
         begun = time.monotonic()
-        run = site.pulumi(*_UP)
+        run = site.up()
         end = time.monotonic()
     if set(site.started()) & set(before):
         raise Failed("the upgrade did not restart every member")

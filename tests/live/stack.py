@@ -251,23 +251,21 @@ class Stack:
 
     def status(self, *words: str) -> Outcome:
         """`python -m etcd_component status`, as `make status` runs it."""
-        done = subprocess.run(
-            [sys.executable, "-m", "etcd_component", "status", *words, self.name],
-            cwd=self.project.program,
-            env=self.project.environment | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-        self.project.new_file("status").write_text(done.stdout + done.stderr)
+        done = self._python("status", "-m", "etcd_component", "status", *words, self.name)
         assert "Traceback" not in done.stderr, done.stderr
         return Outcome(done.returncode, done.stdout or done.stderr)
 
     def recover(self) -> str:
         """Clear away what a killed run left, as every `make` does first; return what it said."""
+        program = str(CHECKOUT / "toolchain" / "state.py")
+        done = self._python("recover", program, "recover", self.name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def _python(self, label: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the project, and keep what it printed."""
         done = subprocess.run(
-            [sys.executable, CHECKOUT / "toolchain" / "state.py", "recover", self.name],
+            [sys.executable, *words],
             cwd=self.project.program,
             env=self.project.environment | self.environment,
             capture_output=True,
@@ -275,9 +273,16 @@ class Stack:
             check=False,
             timeout=SECONDS,
         )
-        self.project.new_file("recover").write_text(done.stdout + done.stderr)
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
+        self.project.new_file(label).write_text(done.stdout + done.stderr)
+        return done
+
+    def killed_when(self, said: str) -> None:
+        """Kill `pulumi up` as soon as it has printed this, and clear away what it left."""
+        with self.started("up", "--yes", "--skip-preview") as run:
+            assert run.until(lambda text: said in text), run.text
+            run.kill()
+        self.project.new_file("killed").write_text(run.text)
+        self.recover()
 
     def learn_secrets(self) -> None:
         """Remember what this stack's state holds as secrets, for the search at the end."""

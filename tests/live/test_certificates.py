@@ -78,14 +78,6 @@ def up_under_a_writer(stack: Stack, asked: Asked) -> Outcome:
     return outcome
 
 
-def killed_after_the_first_rollout(stack: Stack) -> None:
-    with stack.started("up", "--yes", "--skip-preview") as run:
-        assert run.until(lambda text: " etcd-1-rollout updated " in text)
-        run.kill()
-    stack.project.new_file("killed").write_text(run.text)
-    stack.recover()
-
-
 def test_a_raised_generation_makes_new_keys_without_a_restart(
     three: Stack, lab: Lab, ask: Ask
 ) -> None:
@@ -118,7 +110,7 @@ def test_a_ca_takes_over_from_another_under_a_writer(
     # Trusted, in two attempts: until all members run with it, it may not sign.
     stack.edit(etcd_ca_trusted=[1, 2], etcd_ca_signing=1)
     assert stack.preview().changed == {"create": 3, "update": 6}
-    killed_after_the_first_rollout(stack)
+    stack.killed_when(" etcd-1-rollout updated ")
     assert "CA 2 cannot sign yet" in refused(stack, etcd_ca_signing=2)
     up_under_a_writer(stack, first)
     assert all(new != old for new, old in zip(processes(nodes, 3), begun, strict=True))

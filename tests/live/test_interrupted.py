@@ -81,11 +81,7 @@ def test_a_rollout_that_was_killed_is_finished_by_the_next_up(
 ) -> None:
     cluster_id = ask(three).assert_one_healthy_cluster("etcd-1", "etcd-2", "etcd-3")
     three.edit(etcd_snapshot_count=20000)
-    with three.started("up", "--yes", "--skip-preview") as run:
-        assert run.until(lambda text: " etcd-1-rollout updated " in text)
-        run.kill()
-    three.project.new_file("killed").write_text(run.text)
-    three.recover()
+    three.killed_when(" etcd-1-rollout updated ")
     three.up()
     for number in range(FIRST, FIRST + 3):
         said = shell(lab, number, "etcd-node status")

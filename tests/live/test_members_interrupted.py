@@ -7,16 +7,7 @@ from lab import Lab
 from tests.live.conftest import Ask, inventory
 from tests.live.hosts import names, write_hosts
 from tests.live.nodes import FIRST, shell
-from tests.live.stack import Project, Stack
-
-
-def killed_when(stack: Stack, said: str) -> None:
-    """Kill `pulumi up` as soon as it has printed this, and clear away what it left."""
-    with stack.started("up", "--yes", "--skip-preview") as run:
-        assert run.until(lambda text: said in text), run.text
-        run.kill()
-    stack.project.new_file("killed").write_text(run.text)
-    stack.recover()
+from tests.live.stack import Project
 
 
 def test_growth_and_shrinkage_that_were_killed_are_finished_by_the_next_up(
@@ -28,15 +19,15 @@ def test_growth_and_shrinkage_that_were_killed_are_finished_by_the_next_up(
     access = ask(stack).access()
     with Writer(access) as writer:
         stack.write(inventory(nodes, 5))
-        killed_when(stack, "etcd-5-config created")
-        killed_when(stack, ": added as a learner")
-        killed_when(stack, ": joined the cluster; runs, voter")
+        stack.killed_when("etcd-5-config created")
+        stack.killed_when(": added as a learner")
+        stack.killed_when(": joined the cluster; runs, voter")
         stack.up()
         assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 3, 4, 5)) == cluster_id
 
         write_hosts(stack, nodes, {1: {}, 2: {}, 3: {}})
-        killed_when(stack, "-seat deleting")
-        killed_when(stack, ": removed from the cluster")
+        stack.killed_when("-seat deleting")
+        stack.killed_when(": removed from the cluster")
         stack.up()
     assert not writer.lost()
     assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 3)) == cluster_id

@@ -81,11 +81,7 @@ def test_a_cluster_goes_up_and_down_through_all_minors_and_loses_no_acknowledged
         }
 
         stack.edit(etcd_version="3.7.3")
-        with stack.started("up", "--yes", "--skip-preview") as run:
-            assert run.until(lambda text: " etcd-1-rollout updated " in text)
-            run.kill()
-        project.new_file("killed").write_text(run.text)
-        stack.recover()
+        stack.killed_when(" etcd-1-rollout updated ")
         assert confirmed(stack.up(), "3.7.3")
         assert_runs(stack, nodes, asked, "3.7.3")
 
