@@ -22,13 +22,14 @@ do_rollout() {
 
 restart_safely() {
   mine=$(own_version)
-  handed_to=''
+  handed_to='' heir='' gated=''
   if [ "$(unit_state)" = active ]; then
     gate
     prepare_version_change
   fi
   leave_old_entries_behind
-  if [ "$(unit_state)" = active ]; then
+  # One that was down came up meanwhile, perhaps: nobody has been asked about it.
+  if [ -n "$gated" ] && [ "$(unit_state)" = active ]; then
     announce_peer_url
     hand_over_leadership
   fi
@@ -85,6 +86,7 @@ use_new_peer_url() { # once the process listens there
 gate() {
   give_up=$(($(date +%s) + 60))
   log_in_near
+  gated=yes
   doing="looking at the other members before the restart"
   until examine_others; do
     # One that has gone down meanwhile has nothing to lose.
@@ -152,7 +154,7 @@ lag_between() { # how many applied entries the second status is behind the first
 # ---- the leader hands over first
 
 hand_over_leadership() {
-  [ "$leader" = "$me" ] && [ -n "$heir" ] || return 0
+  [ -n "$heir" ] && [ "$leader" = "$me" ] || return 0
   doing="handing the leadership over"
   answer=$(etcd "$served" maintenance/transfer-leadership "{\"targetID\":\"${heir%% *}\"}") ||
     die "$name is the leader and could not hand over to ${heir#* }: $(said "$answer")"

@@ -79,7 +79,7 @@ snapshot_contents() {
 # snapshot; 3.6 writes those snapshots rarely. So 3.6 is made to write one first.
 leave_old_entries_behind() {
   [ "$(minor_of "$mine")" = 3.6 ] && [ "$(minor_of "$version")" = 3.7 ] && log_has_old_entries || return 0
-  if [ "$(unit_state)" = active ]; then hand_over_leadership; fi
+  hand_over_leadership
   keep_configuration
   sed 's/^snapshot-count:.*/snapshot-count: 1/' "$etc/etcd.yaml.before" | put "$etc/etcd.yaml" 644 root:root
   link_version "$mine"
