@@ -15,13 +15,17 @@ from etcd_component.ssh import Login
 __all__ = [
     "GIVEN",
     "Authority",
+    "Client",
     "Cluster",
     "Instance",
     "InvalidInventory",
     "Login",
     "Mistake",
     "Node",
+    "Permission",
+    "Role",
     "Settings",
+    "User",
     "quorum",
 ]
 
@@ -32,6 +36,15 @@ Authority = int | Literal["given"]
 """A CA: one of our own by its number, or the one that the settings give."""
 
 GIVEN: Final = "given"
+
+Access = Literal["read", "write", "readwrite"]
+Scope = Literal["key", "prefix", "range"]
+Kind = Literal["patroni", "vip-manager", "plain"]
+Token = Literal["simple", "jwt"]
+Undeclared = Literal["report", "remove"]
+
+ROOT: Final = "root"
+"""The user who may do everything, and its role: both are always there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,67 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """What a role may do with some keys."""
+
+    access: Access
+    scope: Scope
+    """One key, all keys that begin with `key` (every key if it is empty), or a range."""
+    key: str
+    """The key, the prefix, or the first key of the range."""
+    range_end: str | None = None
+    """The first key after the range; None unless it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A name for some rights. `permissions` are in the order in which they were written."""
+
+    name: str
+    permissions: tuple[Permission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in, with the rights of all its roles, which are in order."""
+
+    name: str
+    roles: tuple[str, ...]
+    password: str | None = field(default=None, repr=False)
+    """None: generate one and keep it."""
+    password_generation: int = 1
+    """Raised to have another password generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A program that uses the cluster: a certificate, a user and a role, all of its name."""
+
+    name: str
+    kind: Kind
+    permission: Permission
+    """All that it may do."""
+    password: str | None = field(default=None, repr=False)
+    """None: generate one and keep it."""
+    password_generation: int = 1
+    """Raised to have another password generated."""
+    cert_generation: int = 1
+    """Raised to have its certificate made anew, with a new key."""
+    revoked: tuple[int, ...] = ()
+    """The generations of its certificate that are refused, in order."""
+
+    @property
+    def role(self) -> Role:
+        """The role that it brings with it."""
+        return Role(self.name, (self.permission,))
+
+    @property
+    def user(self) -> User:
+        """The user as whom it logs in."""
+        return User(self.name, (self.name,), self.password, self.password_generation)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What all instances of a cluster share. Field names are the inventory's, less `etcd_`."""
 
@@ -97,6 +171,21 @@ class Settings:
     """etcd's own configuration keys beside those this program writes."""
     root_password: str | None = field(default=None, repr=False)
     """None: generate one and keep it."""
+    root_password_generation: int = 1
+    """Raised to have another password generated for root."""
+    roles: tuple[Role, ...] = field(default_factory=tuple)
+    """Those that are declared by themselves, by name; clients bring their own."""
+    users: tuple[User, ...] = field(default_factory=tuple)
+    """Those that are declared by themselves, by name; clients bring their own."""
+    clients: tuple[Client, ...] = field(default_factory=tuple)
+    """By name."""
+    undeclared_access: Undeclared = "report"
+    """What is done about users and roles that nobody declared."""
+    auth_token: Token = "simple"  # noqa: S105 - the name of a kind
+    auth_token_generation: int = 1
+    """Raised to have the keys made anew that tokens are signed with."""
+    revoked: tuple[str, ...] = field(default_factory=tuple)
+    """Serial numbers of further certificates that are refused, lower-case hex, in order."""
     ca_cert: str | None = None
     """PEM of the CA that is given."""
     ca_key: str | None = field(default=None, repr=False)
@@ -222,6 +311,18 @@ class Cluster:
     def fault_tolerance(self) -> int:
         """How many voters may be lost."""
         return len(self.voters) - self.quorum
+
+    @property
+    def all_roles(self) -> tuple[Role, ...]:
+        """Every declared role, those of clients included, by name."""
+        own = (one.role for one in self.settings.clients)
+        return tuple(sorted((*self.settings.roles, *own), key=lambda one: one.name))
+
+    @property
+    def all_users(self) -> tuple[User, ...]:
+        """Every declared user, those of clients included, by name; root is not among them."""
+        own = (one.user for one in self.settings.clients)
+        return tuple(sorted((*self.settings.users, *own), key=lambda one: one.name))
 
     @property
     def unit(self) -> str:

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from etcd_component import ssh, versions
-from etcd_component.inventory import options, parameters
+from etcd_component.inventory import access, options, parameters
 from etcd_component.inventory.groups import Group, Host, Vars
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
 from etcd_component.inventory.site import Site
-from etcd_component.inventory.values import TICKS_PER_ELECTION, address
+from etcd_component.inventory.values import TICKS_PER_ELECTION, Said, address
 from etcd_component.mistake import Findings
 from etcd_component.model import GIVEN, Cluster, Instance, Node, Settings
 
@@ -110,6 +110,7 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
     values.setdefault("version", versions.newest(versions.DEFAULT_MINOR, site.checksums))
     values.setdefault("archive_url", versions.OFFICIAL_ARCHIVE)
     values["options"] = _options(values, vars_, findings)
+    _read_access(values, vars_, findings)
     if "archive_file" in values:
         values["archive_file"] = str(site.located(values["archive_file"]))
     settings = Settings(**values)
@@ -197,6 +198,19 @@ def _options(values: Mapping[str, Any], vars_: Vars, findings: Findings) -> Mapp
                     f"etcd_options: etcd {minor} calls {key} otherwise; written is {said}"
                 )
     return MappingProxyType(found)
+
+
+def _read_access(values: dict[str, Any], vars_: Vars, findings: Findings) -> None:
+    """Turn what is declared into roles, users and clients."""
+    for name, read in (
+        ("etcd_roles", access.read_roles),
+        ("etcd_users", access.read_users),
+        ("etcd_clients", access.read_clients),
+    ):
+        field = PARAMETERS[name].field or ""
+        if field in values:
+            values[field] = read(Said(values[field], vars_[name].place), findings)
+    access.check(vars_, findings)
 
 
 def _sums(

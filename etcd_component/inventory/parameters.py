@@ -37,6 +37,7 @@ def _rows() -> tuple[Parameter, ...]:
     cluster, instance, either = Level.CLUSTER, Level.INSTANCE, Level.EITHER
     days = integer(1, 36500, "days")
     port = integer(1, values.MAX_PORT)
+    generation = values.generation
     return (
         Parameter("etcd_cluster", cluster, values.cluster_name, None),
         Parameter("etcd_init", cluster, values.choice("new", "existing"), None),
@@ -80,11 +81,24 @@ def _rows() -> tuple[Parameter, ...]:
         ),
         Parameter("etcd_options", cluster, values.mapping, "options"),
         Parameter("etcd_root_password", cluster, values.password, "root_password"),
+        Parameter("etcd_root_password_generation", cluster, generation, "root_password_generation"),
+        Parameter("etcd_roles", cluster, values.by_name, "roles"),
+        Parameter("etcd_users", cluster, values.by_name, "users"),
+        Parameter("etcd_clients", cluster, values.by_name, "clients"),
+        Parameter(
+            "etcd_undeclared_access",
+            cluster,
+            values.choice("report", "remove"),
+            "undeclared_access",
+        ),
+        Parameter("etcd_auth_token", cluster, values.choice("simple", "jwt"), "auth_token"),
+        Parameter("etcd_auth_token_generation", cluster, generation, "auth_token_generation"),
+        Parameter("etcd_revoked", cluster, values.serials, "revoked"),
         Parameter("etcd_ca_cert", cluster, values.pem("CERTIFICATE"), "ca_cert"),
         Parameter("etcd_ca_key", cluster, values.pem("PRIVATE KEY"), "ca_key"),
         Parameter("etcd_ca_trusted", cluster, values.authorities, "ca_trusted"),
         Parameter("etcd_ca_signing", cluster, values.authority, "ca_signing"),
-        Parameter("etcd_cert_generation", cluster, integer(1, 999_999), "cert_generation"),
+        Parameter("etcd_cert_generation", cluster, generation, "cert_generation"),
         Parameter("etcd_cert_days", cluster, days, "cert_days"),
         Parameter("etcd_cert_renew_days", cluster, integer(0, 36500, "days"), "cert_renew_days"),
         Parameter("etcd_ca_days", cluster, days, "ca_days"),

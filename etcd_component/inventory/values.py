@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from etcd_component import versions
 from etcd_component.mistake import Wrong
-from etcd_component.model import GIVEN, Authority
+from etcd_component.model import GIVEN, ROOT, Authority
 
 Reader = Callable[[Any], Any]
 """From what a person wrote to a value of the model. Raises Wrong."""
@@ -32,6 +32,8 @@ MAX_NAME: Final = 50
 """Leaves room for `-{seq}` in a certificate's common name of 64 characters."""
 
 MAX_AUTHORITY: Final = 999_999
+MAX_ENTRY_NAME: Final = 64
+"""A client's name is the common name of its certificate."""
 
 _DURATION_NS: Final = MappingProxyType(
     {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -115,6 +117,10 @@ def integer(lowest: int, highest: int, unit: str = "") -> Reader:
         return found
 
     return read
+
+
+generation = integer(1, 999_999)
+"""A number that is raised to have something made anew."""
 
 
 def whole(value: Any) -> int | None:
@@ -311,6 +317,110 @@ def password(value: Any) -> str:
     if not value.isprintable():
         raise Wrong("it has a line break or another control character", "use printable characters")
     return value
+
+
+# --- readers: who may do what
+
+
+def by_name(value: Any) -> Mapping[Any, Any]:
+    """A mapping from names to entries, which are looked at later."""
+    if isinstance(value, Mapping):
+        return value
+    raise Wrong(f"it is {kind(value)}, not a mapping", "write one `name: ...` a line below it")
+
+
+def entry_name(value: Any) -> str:
+    """The name of a role, a user or a client, as etcd, a shell and a certificate take it."""
+    name = text(value)
+    if name == ROOT:
+        cure = "take it out: root is always there; its password is etcd_root_password"
+        raise Wrong("root is not declared", cure)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", name):
+        raise Wrong(
+            f"{shown(name)} is not a name",
+            "use ASCII letters and digits, and _ . @ - between them",
+        )
+    if len(name) > MAX_ENTRY_NAME:
+        cure = f"use {MAX_ENTRY_NAME} or fewer: names of certificates hold no more"
+        raise Wrong(f"{shown(name)} has {len(name)} characters", cure)
+    return name
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A list of names without doubles, in order."""
+    cure = "write a list, such as [app]"
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not a list", cure)
+    if not all(isinstance(one, str) for one in value):
+        raise Wrong(f"{shown(value)} has more than names in it", cure)
+    if len(set(value)) < len(value):
+        raise Wrong(f"{shown(value)} has a name twice", "name each once")
+    return tuple(sorted(value))
+
+
+def key(value: Any) -> str:
+    """A key of etcd, of printable characters."""
+    found = prefix(value)
+    if not found:
+        raise Wrong("it is empty", "write the key, such as /app/settings")
+    return found
+
+
+def prefix(value: Any) -> str:
+    """What keys begin with; empty for all keys."""
+    if not isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not text", f'write it in quotes: "{value}"')
+    if not value.isprintable():
+        raise Wrong(f"{shown(value)} has characters that do not print", "use printable ones")
+    return value
+
+
+def key_range(value: Any) -> tuple[str, str]:
+    """The first key of a range, and the first key after it."""
+    cure = "write the first key and the first one after the last, such as [/a, /b]"
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:  # noqa: PLR2004
+        raise Wrong(f"{shown(value)} is not a list of two keys", cure)
+    first, end = key(value[0]), key(value[1])
+    if first.encode() >= end.encode():
+        raise Wrong(f"{shown(first)} does not come before {shown(end)}", cure)
+    return first, end
+
+
+def directory(value: Any) -> str:
+    """A prefix that ends where a name ends: with a slash."""
+    found = prefix(value)
+    if not found.strip("/"):
+        cure = "write one such as /app/; a role in etcd_roles may have every key"
+        raise Wrong(f"{shown(found)} covers the keys of all others", cure)
+    if not found.startswith("/"):
+        raise Wrong(f"{shown(found)} does not begin with a slash", f"write /{found.strip('/')}/")
+    if not found.endswith("/"):
+        problem = f"{shown(found)} covers {found}2 and {found}-old too"
+        raise Wrong(problem, f"end it with a slash: {found}/")
+    if "//" in found:
+        raise Wrong(f"{shown(found)} has an empty part", "take one of the two slashes out")
+    return found
+
+
+def generations(value: Any) -> tuple[int, ...]:
+    """A list of generations without doubles, in order."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not a list", "write a list of generations, such as [1]")
+    return tuple(sorted({generation(one) for one in value}))
+
+
+def serials(value: Any) -> tuple[str, ...]:
+    """A list of serial numbers of certificates in hex, lower case, without doubles, in order."""
+    cure = 'write serial numbers in quotes, as `openssl x509 -serial` gives them: ["0A1B2C"]'
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not a list", cure)
+    found = set()
+    for one in value:
+        digits = one.replace(":", "").lower().lstrip("0") if isinstance(one, str) else ""
+        if not re.fullmatch(r"[0-9a-f]{1,40}", digits):
+            raise Wrong(f"{shown(one)} is not a serial number in hex", cure)
+        found.add(digits)
+    return tuple(sorted(found))
 
 
 def pem(kind: str) -> Reader:
