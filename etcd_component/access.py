@@ -1,36 +1,9 @@
 """Access: who may log in. RBAC is always on, and root always has a password."""
 
-import json
-import secrets
-
 import pulumi
 
 from etcd_component.model import Cluster
-from etcd_component.remote import Machine, remember
-
-_BYTES = 24
-"""Of randomness in a generated password; 32 characters that need no quoting anywhere."""
-
-
-def root_password(cluster: Cluster, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """The password of user root: the one that is given, else one made once and kept."""
-    if cluster.settings.root_password is not None:
-        return pulumi.Output.secret(cluster.settings.root_password)
-    kept = remember(
-        f"{cluster.name}-root-password", secret=secrets.token_urlsafe(_BYTES), opts=opts
-    )
-    return kept.stdin.apply(_present)
-
-
-def _present(text: str | None) -> str:
-    if text is None:
-        raise ValueError("the state has lost the generated password of root")
-    return text
-
-
-def credentials(password: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Root's login as the node program reads it: one line of JSON, in ASCII."""
-    return password.apply(lambda text: json.dumps({"name": "root", "password": text}) + "\n")
+from etcd_component.remote import Machine
 
 
 def switch_on(
@@ -40,9 +13,12 @@ def switch_on(
     first = cluster.voters[0]
     machine = Machine(first.node)
     repair = [("--repair", str(first.repair))] if first.repair else []
+    # Who stays must be known where the password changes: whoever leaves then knows only the former.
+    changes = cluster.settings.root_password_generation > 1
+    peers = [("--peers", cluster.peers_of(first))] if changes else []
     return machine.run(
         f"{cluster.name}-access",
-        create=machine.etcd_node("access", ("--cluster", cluster.name), *repair),
+        create=machine.etcd_node("access", ("--cluster", cluster.name), *repair, *peers),
         stdin=login,
         opts=opts,
     )

@@ -12,6 +12,7 @@ from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
 from etcd_component.pki import Identity, Pki
 from etcd_component.remote import remember
+from etcd_component.root import root_of
 
 
 class EtcdCluster(pulumi.ComponentResource):
@@ -38,10 +39,12 @@ class EtcdCluster(pulumi.ComponentResource):
         kept = pulumi.ResourceOptions(parent=self, protect=model.settings.safeguard)
         self._model = model
         pki = Pki(model, child)
-        self.root_password = access.root_password(model, kept)
-        login = access.credentials(self.root_password)
-        owner = remember(f"{model.name}-owner", triggers=[secrets.token_hex(8)], opts=kept)
-        belonging = Belonging(model, pki, owner.triggers.apply(_first), login)
+        this_run = secrets.token_hex(8)
+        kept_owner = remember(f"{model.name}-owner", triggers=[this_run], opts=kept)
+        owner = kept_owner.triggers.apply(_first)
+        root = root_of(model, owner, this_run, child)
+        self.root_password = root.password
+        belonging = Belonging(model, pki, owner, root.login)
         lost = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         instances = {
             one.name: Instance(one, belonging, lost if one.lost else child)
@@ -71,7 +74,9 @@ class EtcdCluster(pulumi.ComponentResource):
         done += rolled_out
         absence.tell(model, seats, rolled_out)
         done.append(
-            access.switch_on(model, login, pulumi.ResourceOptions(parent=self, depends_on=done))
+            access.switch_on(
+                model, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
+            )
         )
 
         self.client_urls = ",".join(model.client_urls)

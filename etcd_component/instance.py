@@ -23,7 +23,7 @@ class Belonging:
     owner: pulumi.Output[str]
     """A name for the stack that made the cluster: another one must not touch its machines."""
     login: pulumi.Output[str]
-    """Root's credentials, see `access.credentials`."""
+    """Root's credentials, see `root.Root`."""
 
 
 class Instance(pulumi.ComponentResource):
@@ -180,7 +180,10 @@ class Instance(pulumi.ComponentResource):
         """
         cluster = self._belonging.cluster
         learner = ["--learner"] if self._model.learner else []
-        joining = [("--version", cluster.settings.version), ("--peers", self._peers)]
+        joining = [
+            ("--version", cluster.settings.version),
+            ("--peers", cluster.peers_of(self._model)),
+        ]
 
         def create(first: Sequence[str]) -> str:
             token, *founders = first
@@ -222,20 +225,11 @@ class Instance(pulumi.ComponentResource):
                 "expel",
                 *self._options,
                 ("--lost", f"{lost.name}={lost.peer_url}"),
-                ("--peers", self._peers),
+                ("--peers", self._belonging.cluster.peers_of(self._model)),
             ),
             stdin=self._belonging.login,
             # Who the others were when it was removed is history.
             opts=self._child(self._files, pulumi.ResourceOptions(ignore_changes=["create"])),
-        )
-
-    @property
-    def _peers(self) -> str:
-        """The other instances, less those that are lost."""
-        return ",".join(
-            f"{one.name}={one.peer_url}"
-            for one in self._belonging.cluster.instances
-            if one is not self._model and not one.lost
         )
 
     def roll_out(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:

@@ -329,6 +329,11 @@ class Cluster:
         """The systemd unit, different for each cluster that may share a node."""
         return "etcd.service" if self.name == "etcd" else f"etcd-{self.name}.service"
 
+    def peers_of(self, instance: Instance) -> str:
+        """The other instances, less those that are lost, as a comma list of `name=peer-url`."""
+        others = [one for one in self.instances if one.seq != instance.seq and not one.lost]
+        return ",".join(f"{one.name}={one.peer_url}" for one in others)
+
     @property
     def client_urls(self) -> tuple[str, ...]:
         """The client URLs of the voters: learners answer few requests."""

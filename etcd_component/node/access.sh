@@ -11,10 +11,31 @@ do_access() {
     await_login
     [ -n "$etcd_token" ] || die "authentication is still off after it was switched on; look at the journal of $unit"
     say "root made, authentication on"
+  elif [ "$login" != "$credentials" ]; then
+    change_password
   else
     say "authentication is on, and root's password is the configured one"
   fi
   prove_access
+}
+
+# Everything that comes before this in an update logged in with the former password, and whatever
+# is cut off here is finished by the next update, which tries both.
+change_password() {
+  refuse_before_a_leave
+  try auth/user/changepw "$credentials" ''
+  await_login
+  [ "$login" = "$credentials" ] || die "etcd took root's new password, but lets the former one in; run \`pulumi up\` again"
+  say "root's password is the new one; the former is refused"
+}
+
+# A member that leaves in this same update does so last, and knows the former password alone.
+refuse_before_a_leave() {
+  load_members
+  leaving=$(printf '%s\n' "$members" | awk -v stay=",$name=,$peers" '
+    $2 != "-" && !index(stay, "," $2 "=") { printf "%s%s", separator, $2; separator = " and " }')
+  [ -z "$leaving" ] ||
+    die "root's password stays as it is: $leaving would leave with the former password in this same update. Put the line back or etcd_root_password_generation, and make the two changes one after the other"
 }
 
 await_login() {

@@ -60,22 +60,26 @@ member_lines() {
     }'
 }
 
-# Log in as root at client URL $1. Sets $etcd_token; empty where authentication is not yet on.
+# Log in as root at client URL $1. Sets $etcd_token, which is empty where authentication is not yet
+# on, and $login to the credentials that were taken: those before the wanted ones are root's until
+# `access` has changed them.
 log_in() {
   etcd_token=''
-  answer=$(request "$1/v3/auth/authenticate" "$credentials") || return 1
-  case $answer in
-    *'"token"'*) etcd_token=$(json token "$answer") ;;
-    *'authentication is not enabled'*) ;;
-    *'authentication failed, invalid user ID or password'*)
-      die "etcd refuses root's password: it is not the one in the stack's configuration. Set etcd_root_password to the one in use"
-      ;;
-    *) return 1 ;;
-  esac
+  for login in "$credentials" ${former_credentials:+"$former_credentials"}; do
+    answer=$(request "$1/v3/auth/authenticate" "$login") || return 1
+    case $answer in
+      *'"token"'*) etcd_token=$(json token "$answer") && return 0 ;;
+      *'authentication is not enabled'*) return 0 ;;
+      *'authentication failed, invalid user ID or password'*) ;;
+      *) return 1 ;;
+    esac
+  done
+  die "etcd refuses root's password: it is neither the one in the stack's configuration nor the one before. If etcd_root_password_generation was lowered, put it back. If somebody changed the password in etcd, set etcd_root_password to the one in use and raise etcd_root_password_generation by one"
 }
 
 read_credentials() {
   IFS= read -r credentials || :
+  IFS= read -r former_credentials || :
   case ${credentials:-} in
     '{'*'}') ;;
     *) die "root's credentials are missing on standard input" ;;

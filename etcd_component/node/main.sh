@@ -27,7 +27,8 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   erase       take what etcd-node put here off the machine
 
 `--cluster` defaults to etcd. Credentials of root come on standard input as one
-line of JSON, {"name": "root", "password": "..."}, and never any other way.
+line of JSON, {"name": "root", "password": "..."}, and never any other way. A second
+line may have the password before it, which is tried when etcd refuses the first.
 END
 }
 

@@ -97,7 +97,7 @@ def _ask(
     # The leader first: it is where every login goes in the end.
     fit = [url for url, one in answers.items() if one.has_leader and not one.learner]
     fit.sort(key=lambda url: not answers[url].leads)
-    listing = asked.ask_cluster([(url, dial(url)) for url in fit], tls, cluster.root_password)
+    listing = asked.ask_cluster([(url, dial(url)) for url in fit], tls, cluster.root_passwords)
     others = [
         one.client_urls[0]
         for one in listing.members or ()

@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -234,18 +234,20 @@ def _answer(
     )
 
 
-def ask_cluster(ways: Iterable[tuple[str, Dial]], tls: ssl.SSLContext, password: str) -> Listing:
+def ask_cluster(
+    ways: Iterable[tuple[str, Dial]], tls: ssl.SSLContext, passwords: Sequence[str]
+) -> Listing:
     """Log in at the first member that lets root in, and ask for the members and the alarms.
 
     `ways` are client URLs of members that have a leader and are no learners, since others serve no
-    login, and how they are dialled.
+    login, and how they are dialled. The first of the passwords that is taken is root's.
     """
     give_up = time.monotonic() + _LOGIN_SECONDS
     refusal = "no voter that follows a leader answers"
     for url, dial in ways:
         line = _Line(url, tls, dial)
         try:
-            return _listing(line, password)
+            return _listing(line, passwords)
         except (OSError, http.client.HTTPException) as error:
             refusal = f"{url} gives no list: {_why(error)}"
         except Refused as refused:
@@ -257,15 +259,22 @@ def ask_cluster(ways: Iterable[tuple[str, Dial]], tls: ssl.SSLContext, password:
     return Listing(refusal=refusal)
 
 
-def _listing(line: _Line, password: str) -> Listing:
-    token, rbac = "", True
+def _log_in(line: _Line, passwords: Sequence[str]) -> str:
+    """The token; empty where authentication is off."""
+    password, *others = passwords
     try:
         login = {"name": "root", "password": password}
-        token = _call(line, "auth/authenticate", login)["token"]
+        return str(_call(line, "auth/authenticate", login)["token"])
     except Refused as refused:
-        if "authentication is not enabled" not in str(refused):
-            raise
-        rbac = False
+        if "authentication is not enabled" in str(refused):
+            return ""
+        if "invalid user ID or password" in str(refused) and others:
+            return _log_in(line, others)
+        raise
+
+
+def _listing(line: _Line, passwords: Sequence[str]) -> Listing:
+    token = _log_in(line, passwords)
     members = _call(line, "cluster/member/list", {}, token).get("members", [])
     alarms = _call(line, "maintenance/alarm", {"action": "GET"}, token).get("alarms", [])
     return Listing(
@@ -280,7 +289,7 @@ def _listing(line: _Line, password: str) -> Listing:
             for one in members
         ),
         tuple((str(one.get("memberID", "")), str(one.get("alarm", ""))) for one in alarms),
-        rbac=rbac,
+        rbac=bool(token),
     )
 
 

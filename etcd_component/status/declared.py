@@ -70,7 +70,8 @@ class Cluster:
     ca: str
     client_certificate: str
     client_key: str = field(repr=False)
-    root_password: str = field(repr=False)
+    root_passwords: tuple[str, ...] = field(repr=False)
+    """The wanted one, and the one before, which is root's until an update has got so far."""
 
 
 def export(stack: str) -> Mapping[str, Any]:
@@ -149,13 +150,13 @@ def _clusters(kept: _Kept) -> Iterator[Cluster]:
         own = [one for one in instances if one.rpartition("-")[0] == name]
         owner = kept.command(f"{name}-owner").get("triggers") or [""]
         members = tuple(_member(one, owner[0], kept) for one in own)
-        login = next((one for each in own if (one := _credentials(kept, each))), None)
+        logins = next((one for each in own if (one := _passwords(kept, each))), ())
         request = kept.part("tls:index/certRequest:CertRequest", f"{name}-client", "inputs")
         signed = kept.part(
             "tls:index/locallySignedCert:LocallySignedCert", f"{name}-client", "outputs"
         )
         bundles = dict.fromkeys(one.files.ca for one in members if one.files)
-        if login and request and signed and bundles:
+        if logins and request and signed and bundles:
             yield Cluster(
                 name,
                 members,
@@ -163,14 +164,15 @@ def _clusters(kept: _Kept) -> Iterator[Cluster]:
                 "".join(bundles),
                 _revealed(signed["certPem"]),
                 _revealed(request["privateKeyPem"]),
-                login,
+                logins,
             )
 
 
-def _credentials(kept: _Kept, name: str) -> str | None:
-    """Root's password, as the seat of an instance was given it."""
+def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
+    """Root's passwords, as the seat of an instance was given them."""
     stdin = kept.command(f"{name}-seat").get("stdin")
-    return str(json.loads(_revealed(stdin))["password"]) if stdin else None
+    lines = _revealed(stdin).splitlines() if stdin else []
+    return tuple(str(json.loads(line)["password"]) for line in lines)
 
 
 def _member(name: str, owner: str, kept: _Kept) -> Member:

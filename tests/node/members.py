@@ -36,9 +36,10 @@ Done = subprocess.CompletedProcess[str]
 Result = TypeVar("Result")
 
 
-def credentials(password: str = PASSWORD) -> str:
-    """Root's login as etcd-node reads it."""
-    return json.dumps({"name": "root", "password": password}) + "\n"
+def credentials(*passwords: str) -> str:
+    """Root's login as etcd-node reads it: the wanted password, and the one before."""
+    chosen = passwords or (PASSWORD,)
+    return "".join(json.dumps({"name": "root", "password": one}) + "\n" for one in chosen)
 
 
 def in_parallel(do: Callable[[int], Result], seqs: Iterable[int]) -> list[Result]:
@@ -260,8 +261,11 @@ class Members:
             self.access(chosen[0])
         return self
 
-    def access(self, seq: int = 1, password: str = PASSWORD, *, check: bool = True) -> Done:
-        return self.run(seq, "access", stdin=credentials(password), check=check)
+    def access(self, seq: int = 1, *passwords: str, check: bool = True) -> Done:
+        others = self.model.peers_of(self.instance(seq))
+        return self.run(
+            seq, "access", "--peers", others, stdin=credentials(*passwords), check=check
+        )
 
     def rollout(self, seq: int, *options: str, check: bool = True) -> Done:
         chosen = ["--version", self.version, *options]

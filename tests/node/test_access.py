@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.node.conftest import Cluster
-from tests.node.members import HURRY, PASSWORD, Members
+from tests.node.members import HURRY, PASSWORD, VERSION, Members, credentials
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_access_that_was_interrupted_is_completed(one: Members, done: int) -> No
 
 def test_another_password_than_the_cluster_s_is_told(one: Members) -> None:
     one.access()
-    refused = one.access(password="another", check=False)
+    refused = one.access(1, "another", check=False)
 
     assert refused.returncode == 1
     assert "etcd refuses root's password" in refused.stderr
@@ -65,3 +65,44 @@ def test_a_cluster_without_a_quorum_is_told_soon(cluster: Cluster) -> None:
     assert refused.returncode == 1
     assert "does not answer a login" in refused.stderr
     assert "Is there a quorum?" in refused.stderr
+
+
+NEW = "the \\ one after"
+
+
+def test_root_s_password_changes_and_until_then_the_one_before_is_taken(cluster: Cluster) -> None:
+    two = cluster(2).found(access=True)
+    both = credentials(NEW, PASSWORD)
+    two.change(snapshot_count=9000)
+    rollout = ("rollout", "--version", VERSION)
+    assert "restarted" in two.run(2, *rollout, stdin=both).stdout
+    before = two.pids()
+
+    changed = two.access(1, NEW, PASSWORD)
+    assert "root's password is the new one" in changed.stdout
+    assert NEW not in changed.stdout
+    again = two.access(1, NEW, PASSWORD)
+    assert "the configured one" in again.stdout
+    assert two.token(1, NEW)
+    former = {"name": "root", "password": PASSWORD}
+    assert "invalid user ID" in two.call(2, "auth/authenticate", former)["message"]
+    assert two.pids() == before
+    assert "restarted" in two.run(1, *rollout, stdin=both).stdout
+
+
+def test_a_password_that_was_changed_to_before_it_was_confirmed_is_taken(one: Members) -> None:
+    one.access()
+    # Cut off between the two.
+    one.call(1, "auth/user/changepw", {"name": "root", "password": NEW}, one.token(1))
+    assert "the configured one" in one.access(1, NEW, PASSWORD).stdout
+    refused = one.access(1, "another", "and another", check=False)
+    assert "neither the one in the stack's configuration nor the one before" in refused.stderr
+
+
+def test_the_password_stays_while_a_member_is_to_leave_with_it(cluster: Cluster) -> None:
+    two = cluster(2).found(access=True)
+    two.size = 1
+    refused = two.access(1, NEW, PASSWORD, check=False)
+    assert "etcd-2 would leave with the former password" in refused.stderr
+    two.size = 2
+    assert "root's password is the new one" in two.access(1, NEW, PASSWORD).stdout

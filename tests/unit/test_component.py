@@ -264,6 +264,58 @@ def test_a_generated_password_is_kept_secret_and_never_changes() -> None:
     assert len(found.outputs["etcd"]["root_password"]) == 32
 
 
+def rotated(number: int, *, preview: bool = False, **settings: Any) -> Recording:
+    """A run on a cluster that has been there before, with the first password remembered."""
+    state = {
+        "etcd-owner": {"triggers": ["the stack"]},
+        "etcd-root-password": {"stdin": "the first", "triggers": ["the stack"]},
+    }
+    wanted = cluster(1, root_password_generation=number, **settings)
+    return record(wanted, preview=preview, state=state)
+
+
+def logins(found: Recording, name: str) -> list[str]:
+    text = found.command(name).inputs["stdin"]["value"]
+    return [json.loads(line)["password"] for line in text.splitlines()]
+
+
+def test_the_password_before_logs_in_until_the_new_one_is_set() -> None:
+    found = rotated(2, root_password="the second")
+    for name in ("etcd-1-binary", "etcd-1-seat", "etcd-1-rollout", "etcd-access"):
+        assert logins(found, name) == ["the second", "the first"], name
+    assert found.outputs["etcd"]["root_password"] == "the second"
+    # Who leaves in the same run knows the former one only, so who stays is said.
+    assert "--peers" in found.command("etcd-access").inputs["create"]
+    assert "--peers" not in rotated(1, root_password=None).command("etcd-access").inputs["create"]
+
+
+def test_a_new_cluster_may_begin_with_any_generation() -> None:
+    found = record(cluster(1, root_password=None, root_password_generation=7))
+    (password,) = logins(found, "etcd-access")
+    assert password == found.outputs["etcd"]["root_password"]
+    assert len(password) == 32
+
+
+@pytest.mark.parametrize("preview", [True, False])
+@pytest.mark.parametrize(
+    ("number", "settings", "said"),
+    [
+        (3, {"root_password": None}, "raise it by one"),
+        (3, {"root_password": "another"}, "raise it by one"),
+        (1, {"root_password": "another"}, "raise etcd_root_password_generation to 2"),
+    ],
+)
+def test_a_password_that_nobody_could_set_is_refused_before_anything_is_changed(
+    number: int, settings: dict[str, Any], said: str, preview: bool
+) -> None:
+    with pytest.raises(pulumi.RunError, match=said):
+        rotated(number, preview=preview, **settings)
+
+
+def test_a_given_password_stays_when_it_is_no_longer_given() -> None:
+    assert rotated(1, root_password=None).outputs["etcd"]["root_password"] == "the first"
+
+
 def test_no_default_password_exists() -> None:
     one, two = (record(cluster(1, root_password=None)) for _ in range(2))
     assert one.outputs["etcd"]["root_password"] != two.outputs["etcd"]["root_password"]

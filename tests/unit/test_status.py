@@ -81,7 +81,7 @@ def test_the_state_of_an_update_says_what_was_put_on_each_node(three: declared.C
     assert (login.host, login.port, login.user, login.sudo) == ("10.10.10.11", 22, "admin", True)
     assert login.private_key == PRIVATE_KEY
     assert login.host_key == "ssh-ed25519 AAAA"
-    assert three.root_password == PASSWORD
+    assert three.root_passwords == (PASSWORD,)
 
 
 def test_login_and_repair_number_are_the_host_s_own() -> None:
