@@ -144,15 +144,18 @@ class Instance(pulumi.ComponentResource):
 
     def _put_certificate(self) -> pulumi.Resource:
         own = self._belonging.pki.member(self._model, self)
+        keys = self._belonging.pki.token_keys
         return self._machine.run(
             f"{self._model.name}-tls",
             create=self._machine.etcd_node("tls", *self._options),
             stdin=pulumi.Output.secret(
                 pulumi.Output.format(
-                    "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}",
+                    "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}"
+                    + ("--- token.pub\n{3}--- token.key\n{4}" if keys else ""),
                     self._belonging.pki.bundle,
                     own.certificate,
                     own.key,
+                    *([keys.public, keys.private] if keys else []),
                 )
             ),
             opts=self._child([self.checked]),
@@ -235,8 +238,10 @@ class Instance(pulumi.ComponentResource):
     def roll_out(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         """Restart the member behind the health gates, once all in `after` are done."""
         settings = self._belonging.cluster.settings
-        to = self._belonging.pki.bundle.apply(
-            lambda bundle: render.fingerprint(self._config, self._unit, bundle)
+        pki = self._belonging.pki
+        keys = [pki.token_keys.public] if pki.token_keys else []
+        to = pulumi.Output.all(pki.bundle, *keys).apply(
+            lambda files: render.fingerprint(self._config, self._unit, *files)
         )
         return self._machine.run(
             f"{self._model.name}-rollout",

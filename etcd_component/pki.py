@@ -23,6 +23,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The pair that signs tokens and proves them, PEM: the same on all members."""
+
+    private: pulumi.Output[str]
+    public: pulumi.Output[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Authority:
     certificate: pulumi.Output[str]
     key: pulumi.Output[str] | None
@@ -34,6 +42,8 @@ class Pki(pulumi.ComponentResource):
 
     bundle: pulumi.Output[str]
     """PEM certificates of all trusted CAs, one after another."""
+    token_keys: TokenKeys | None
+    """None where tokens are not signed."""
 
     def __init__(self, cluster: Cluster, opts: pulumi.ResourceOptions) -> None:
         """Make the CAs that the cluster's settings trust and do not give."""
@@ -45,7 +55,20 @@ class Pki(pulumi.ComponentResource):
         self.bundle = pulumi.Output.all(*(one.certificate for one in authorities.values())).apply(
             lambda pems: "".join(_ended(pem) for pem in pems)
         )
+        self.token_keys = self._token_keys()
         self.register_outputs({"bundle": self.bundle})
+
+    def _token_keys(self) -> TokenKeys | None:
+        if self._settings.auth_token != "jwt":  # noqa: S105 - the name of a kind
+            return None
+        generation = self._settings.auth_token_generation
+        key = tls.PrivateKey(
+            f"{self._cluster.name}-token" + (f"-{generation}" if generation > 1 else ""),
+            algorithm="ECDSA",
+            ecdsa_curve="P256",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return TokenKeys(pulumi.Output.secret(key.private_key_pem), key.public_key_pem)
 
     def _authority(self, authority: Authority) -> _Authority:
         return self._given() if authority == GIVEN else self._own(authority)

@@ -12,6 +12,9 @@ import yaml
 
 from etcd_component.model import Cluster, Instance
 
+TOKEN_LIFE = "1h"  # noqa: S105 - a duration
+"""Of a signed token, however much it is used. Any change of a user or role ends it before."""
+
 NODE_PROGRAM = "/usr/local/sbin/etcd-node"
 """Where the node program stands on a node."""
 
@@ -58,6 +61,7 @@ def etcd_config(cluster: Cluster, instance: Instance) -> str:
             "advertise-client-urls": instance.client_url,
             **_settings(cluster),
             **_transport(cluster),
+            **_token(cluster),
             **{key: one for key, one in cluster.settings.options.items() if key != "feature-gates"},
         }
     )
@@ -117,6 +121,19 @@ def _transport(cluster: Cluster) -> dict[str, Any]:
             "allowed-hostname": [cluster.name],
         },
     }
+
+
+def _token(cluster: Cluster) -> dict[str, Any]:
+    if cluster.settings.auth_token == "simple":  # noqa: S105 - the name of a kind
+        return {}
+    place = f"/etc/etcd/{cluster.name}/pki"
+    words = {
+        "pub-key": f"{place}/token.pub",
+        "priv-key": f"{place}/token.key",
+        "sign-method": "ES256",
+        "ttl": TOKEN_LIFE,
+    }
+    return {"auth-token": ",".join(["jwt", *(f"{key}={one}" for key, one in words.items())])}
 
 
 def _client_listeners(instance: Instance) -> list[str]:
@@ -204,6 +221,10 @@ WantedBy=multi-user.target
 """
 
 
-def fingerprint(config: str, unit_text: str, ca_bundle: str) -> str:
-    """What a restart would change, as a short name: it stands in the preview of a rollout."""
-    return hashlib.sha256((config + unit_text + ca_bundle).encode()).hexdigest()[:12]
+def fingerprint(config: str, unit_text: str, ca_bundle: str, token_key: str = "") -> str:
+    """What a restart would change, as a short name: it stands in the preview of a rollout.
+
+    `token_key` is the public one of the pair that signs tokens, if there is one.
+    """
+    text = config + unit_text + ca_bundle + token_key
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -77,13 +77,19 @@ log_in() {
   die "etcd refuses root's password: it is neither the one in the stack's configuration nor the one before. If etcd_root_password_generation was lowered, put it back. If somebody changed the password in etcd, set etcd_root_password to the one in use and raise etcd_root_password_generation by one"
 }
 
+# Lines of JSON on standard input: root's credentials, those before them, and anybody else's.
 read_credentials() {
-  IFS= read -r credentials || :
-  IFS= read -r former_credentials || :
-  case ${credentials:-} in
-    '{'*'}') ;;
-    *) die "root's credentials are missing on standard input" ;;
-  esac
+  credentials='' former_credentials='' user_login=''
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [ "$(json name "$line")" != root ]; then
+      user_login=$line
+    elif [ -z "$credentials" ]; then
+      credentials=$line
+    else
+      former_credentials=$line
+    fi
+  done
+  [ -n "$credentials" ] || die "root's credentials are missing on standard input"
 }
 
 # etcd URL PATH BODY: one call as root; prints the answer, fails when it is an error.

@@ -157,8 +157,10 @@ section() {
 
 # ---- what the files say, and what the process was started with
 
-fingerprint() { # of all that a restart would change beside the version: settings, unit, CA bundle
-  cat "$etc/settings.yaml" "$unit_file" "$pki/ca.crt" 2>/dev/null | sha256sum | cut -c 1-12
+# Of all that a restart would change beside the version: settings, unit, CA bundle, and the keys that
+# sign tokens, if there are some.
+fingerprint() {
+  cat "$etc/settings.yaml" "$unit_file" "$pki/ca.crt" "$pki/token.pub" 2>/dev/null | sha256sum | cut -c 1-12
 }
 
 what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }

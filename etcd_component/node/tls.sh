@@ -16,8 +16,10 @@ do_tls() {
     [ "$old" = "$etc/$(readlink "$pki")" ] || rm -rf "$old"
   done
   new=$(mktemp -d "$etc/pki-XXXXXX")
-  for file in ca.crt server.crt server.key; do
+  for file in ca.crt server.crt server.key token.pub token.key; do
     part=$(section "$file" "$text")
+    # Tokens are signed only where the stack wants it.
+    case $file:$part in token.*:) continue ;; esac
     case $part in
       *-----BEGIN*-----END*) ;;
       *)
@@ -26,7 +28,7 @@ do_tls() {
         ;;
     esac
     mode=644
-    [ "$file" != server.key ] || mode=600
+    case $file in *.key) mode=600 ;; esac
     printf '%s\n' "$part" | (umask 077 && put "$new/$file" "$mode" etcd:etcd)
   done
   refuse_to_cut_off

@@ -209,7 +209,8 @@ def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
         unit,
         pki["ca.crt"],
         pki["server.crt"],
-        _option("to", steps["rollout"]) == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"]),
+        _option("to", steps["rollout"])
+        == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"], pki.get("token.pub", "")),
         int(_option("repair", steps["config"]) or 0),
     )
 

@@ -54,7 +54,7 @@ def test_root_s_password_is_changed_by_number_and_a_cut_off_change_is_finished(
     assert outcome.status != 0
     assert "raise etcd_root_password_generation to 3" in " ".join(outcome.text.split())
     stack.edit(etcd_root_password_generation=3)
-    assert stack.up().counts["delete"] == 1
+    assert stack.up().counts["deleted"] == 1
     assert stack.output("root_password") == GIVEN
     assert_is_root_s(stack, ask(stack), refused=second)
     assert processes(nodes, 3) == before

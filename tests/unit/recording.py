@@ -105,6 +105,9 @@ class _Provider(mocks.Mocks):
         if args.typ in made:
             pem = f"{made[args.typ]} of {args.name}\n"
             outputs[made[args.typ]] = UNKNOWN if self._preview else pem
+        if args.typ == "tls:index/privateKey:PrivateKey":
+            pem = f"publicKeyPem of {args.name}\n"
+            outputs["publicKeyPem"] = UNKNOWN if self._preview else pem
         return f"{args.name}-id", outputs | self._state.get(args.name, {})
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
