@@ -16,6 +16,7 @@ from bench.members import SIZE, members
 from bench.process import Failed
 from bench.report import as_text
 from bench.site import SIZES, Site, bench_lab
+from bench.tokens import compare
 from bench.upgrade import TO, upgrade
 from bench.writer import Writer
 from lab import LabError
@@ -89,11 +90,20 @@ def measure(sizes: list[int], runs: int, facts: dict[str, str]) -> Iterator[tupl
                 yield size, measure_once(site, size)
 
 
+def compare_tokens() -> str:
+    """What clients notice of simple and of signed tokens."""
+    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
+        return compare(Site(lab, Path(directory)))
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench", description="How long things take.")
     parser.add_argument("--json", action="store_true", help="every single figure, as JSON")
     parser.add_argument("--nodes", type=int, choices=SIZES, action="append", help="only this size")
+    parser.add_argument(
+        "--tokens", action="store_true", help="instead: what clients notice of the kind of token"
+    )
     parser.add_argument("--runs", type=int, default=int(os.environ.get("BENCH_RUNS", "3")))
     given = parser.parse_args()
     facts: dict[str, str] = {}
@@ -102,6 +112,9 @@ def main() -> int:
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if given.tokens:
+                print(compare_tokens())
+                return 0
             for size, measured in measure(given.nodes or list(SIZES), given.runs, facts):
                 of_size = figures.setdefault(size, {})
                 for name, value in measured.items():

@@ -32,6 +32,7 @@ class Access:
         """Client URLs, TLS with a client's certificate, and root's password."""
         self.urls = list(urls)
         self.tls = tls
+        self.password = password
         self._login = {"name": "root", "password": password}
         self._lock = threading.Lock()
         self.token = ""

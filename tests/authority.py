@@ -108,3 +108,12 @@ def dated(
         .not_valid_before(now - timedelta(minutes=1))
         .not_valid_after(now + timedelta(days=days))
     )
+
+
+def token_keys() -> tuple[str, str]:
+    """A pair that signs tokens: the private and the public key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return unlocked(key), public.decode()

@@ -78,6 +78,7 @@ log_in() {
 }
 
 # Lines of JSON on standard input: root's credentials, those before them, and anybody else's.
+# shellcheck disable=SC2034  # $user_login is for those subcommands that need one
 read_credentials() {
   credentials='' former_credentials='' user_login=''
   while IFS= read -r line || [ -n "$line" ]; do
@@ -92,12 +93,20 @@ read_credentials() {
   [ -n "$credentials" ] || die "root's credentials are missing on standard input"
 }
 
-# etcd URL PATH BODY: one call as root; prints the answer, fails when it is an error.
+# etcd URL PATH BODY: one call as root; prints the answer, fails when it is an error. While the kind
+# or the keys of tokens are rolled out, one that another member gave does not count here, and a
+# signed one only as long as no user or role changes: then this member is asked for its own.
 etcd() {
   answer=$(request "$1/v3/$2" "$3" "${etcd_token:-}") || {
     printf '%s\n' "$answer"
     return 1
   }
+  case $answer in
+    *'invalid auth token'* | *'revision of auth store is old'*)
+      refused_with=$answer
+      answer=$(log_in "$1" && request "$1/v3/$2" "$3" "$etcd_token") || answer=$refused_with
+      ;;
+  esac
   printf '%s\n' "$answer"
   case $answer in *'"error":'* | '{"code":'*) return 1 ;; '{'*) ;; *) return 1 ;; esac
 }

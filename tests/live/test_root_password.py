@@ -25,17 +25,15 @@ def assert_is_root_s(stack: Stack, asked: Asked, refused: str) -> None:
 def test_root_s_password_is_changed_by_number_and_a_cut_off_change_is_finished(
     nodes: Lab, project: Project, ask: Ask
 ) -> None:
-    stack = project.stack(inventory(nodes, 3, etcd_safeguard=True))
+    stack = project.stack(inventory(nodes, 3))
     stack.up()
     first, before = stack.output("root_password"), processes(nodes, 3)
 
     # Nobody would know the second password, with which the third would have to be set.
     stack.edit(etcd_root_password_generation=3)
-    for outcome in (stack.preview(check=False), stack.up(check=False), stack.preview(check=False)):
-        assert outcome.status != 0
-        assert "run it once more, and raise it by one" in " ".join(outcome.text.split())
-    stack.edit(etcd_root_password_generation=1)
-    stack.up()
+    outcome = stack.preview(check=False)
+    assert outcome.status != 0
+    assert "run it once more, and raise it by one" in " ".join(outcome.text.split())
 
     stack.edit(etcd_root_password_generation=2)
     preview = stack.preview()
@@ -46,7 +44,6 @@ def test_root_s_password_is_changed_by_number_and_a_cut_off_change_is_finished(
     assert "root's password is the new one; the former is refused" in stack.up().text
     second = stack.output("root_password")
     assert_is_root_s(stack, ask(stack), refused=first)
-    assert "well. 3 of 3 voters are well" in stack.status().text
 
     # The next one is given; what no longer counts leaves the state.
     stack.set_secret("etcd_root_password", GIVEN)
@@ -61,8 +58,6 @@ def test_root_s_password_is_changed_by_number_and_a_cut_off_change_is_finished(
     assert stack.up().changed == {}
 
     # Who leaves does so with what the last update gave him.
-    stack.edit(etcd_safeguard=False)
-    stack.up()
     stack.set_secret("etcd_root_password", OTHER)
     write_hosts(stack, nodes, {1: {}, 2: {}}, etcd_root_password_generation=4)
     assert "etcd-3 would leave with the former password" in stack.up(check=False).text

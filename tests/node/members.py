@@ -87,6 +87,8 @@ class Members:
     name: str = "etcd"
     version: str = VERSION
     options: dict[str, Any] = field(default_factory=dict)
+    token_keys: tuple[str, str] | None = None
+    """The pair that signs tokens, private and public."""
     authority: Authority = field(default_factory=Authority)
     learners: frozenset[int] = frozenset()
     client_port: int = 2379
@@ -119,7 +121,12 @@ class Members:
                 )
                 for seq in self.everyone
             ),
-            Settings(self.version, self.lab.archive_url, options=self.options),
+            Settings(
+                self.version,
+                self.lab.archive_url,
+                options=self.options,
+                auth_token="jwt" if self.token_keys else "simple",
+            ),
         )
 
     def address(self, seq: int) -> str:
@@ -200,10 +207,12 @@ class Members:
         """Issue a new certificate and put it in place."""
         signer = authority or self.authority
         certificate, key = signer.issue_member(self.instance(seq))
+        pair = self.token_keys
         self.run(
             seq,
             "tls",
-            stdin=f"--- ca.crt\n{signer.bundle}--- server.crt\n{certificate}--- server.key\n{key}",
+            stdin=f"--- ca.crt\n{signer.bundle}--- server.crt\n{certificate}--- server.key\n{key}"
+            + (f"--- token.pub\n{pair[1]}--- token.key\n{pair[0]}" if pair else ""),
         )
 
     def put_config(self, seq: int, *, check: bool = True) -> Done:
