@@ -266,7 +266,7 @@ def test_a_generated_password_is_kept_secret_and_never_changes() -> None:
 
 def rotated(number: int, *, preview: bool = False, **settings: Any) -> Recording:
     """A run on a cluster that has been there before, with the first password remembered."""
-    state = {
+    state: dict[str, dict[str, Any]] = {
         "etcd-owner": {"triggers": ["the stack"]},
         "etcd-root-password": {"stdin": "the first", "triggers": ["the stack"]},
     }
@@ -314,6 +314,29 @@ def test_a_password_that_nobody_could_set_is_refused_before_anything_is_changed(
 
 def test_a_given_password_stays_when_it_is_no_longer_given() -> None:
     assert rotated(1, root_password=None).outputs["etcd"]["root_password"] == "the first"
+
+
+@pytest.mark.usefixtures("same_tokens")
+def test_signed_tokens_and_their_keys_are_a_rollout_and_simple_ones_change_nothing() -> None:
+    simple, first, second = (
+        record(cluster(3, **settings))
+        for settings in (
+            {},
+            {"auth_token": "jwt"},
+            {"auth_token": "jwt", "auth_token_generation": 2},
+        )
+    )
+    assert "token" not in simple.command("etcd-1-tls").inputs["stdin"]["value"]
+    assert "auth-token" not in simple.command("etcd-1-config").inputs["stdin"]
+    given = first.command("etcd-1-tls")
+    assert given.is_secret("stdin")
+    assert given.inputs["stdin"]["value"].endswith(
+        "--- token.pub\npublicKeyPem of etcd-token\n--- token.key\nprivateKeyPem of etcd-token\n"
+    )
+    assert "auth-token: jwt,pub-key=" in first.command("etcd-1-config").inputs["stdin"]
+    assert {"etcd-1-rollout", "etcd-2-rollout", "etcd-3-rollout"} <= run_again(simple, first)
+    # The configuration is the same with other keys.
+    assert run_again(first, second) == {f"etcd-{seq}-rollout" for seq in (1, 2, 3)}
 
 
 def test_no_default_password_exists() -> None:
