@@ -4,6 +4,7 @@ The same archive, configuration, unit, kind of certificates and access as the pr
 nothing is checked, nothing is recorded, and nothing could be changed or taken away later.
 """
 
+import base64
 import datetime as dt
 import ipaddress
 import secrets
@@ -21,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.process import Failed
 from bench.site import Site
-from etcd_component import Cluster, Instance, load
+from etcd_component import Cluster, Instance, crl, load
 from etcd_component.render import etcd_config, unit
 
 _SCRIPT = """\
@@ -43,6 +44,7 @@ cd /etc/etcd/{cluster}/pki
 cat >ca.crt <<'END'
 {ca}
 END
+echo {crl} | base64 -d >revoked.crl
 cat >server.crt <<'END'
 {certificate}
 END
@@ -98,6 +100,7 @@ def _scripts(cluster: Cluster) -> dict[Instance, str]:
                 if not line.startswith("ExecStartPre=")
             ),
             ca=authority.certificate.rstrip(),
+            crl=authority.crl,
             certificate=certificate.rstrip(),
             key=key.rstrip(),
         )
@@ -147,6 +150,11 @@ class _Authority:
         """PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
+    @property
+    def crl(self) -> str:
+        """A list without an entry, DER in base64: members let nobody in without one."""
+        return base64.b64encode(crl.signed(self.certificate, _pem(self._key), ())).decode()
+
     def issue(self, instance: Instance) -> tuple[str, str]:
         """Certificate and key of a member, PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -161,12 +169,15 @@ class _Authority:
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+        return certificate.public_bytes(serialization.Encoding.PEM).decode(), _pem(key)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
 
 
 def _named(name: str) -> x509.Name:

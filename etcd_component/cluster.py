@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from etcd_component import absence, access, rotation
+from etcd_component.client import Client
 from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
 from etcd_component.pki import Identity, Pki
@@ -29,7 +30,9 @@ class EtcdCluster(pulumi.ComponentResource):
     ca_cert: pulumi.Output[str]
     """PEM of all CAs to trust."""
     client: Identity
-    """A client's certificate and key."""
+    """The certificate and key of who looks after the cluster."""
+    clients: dict[str, Identity]
+    """Those of each declared client, by its name."""
     root_password: pulumi.Output[str]
 
     def __init__(self, model: Cluster, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -38,7 +41,8 @@ class EtcdCluster(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         kept = pulumi.ResourceOptions(parent=self, protect=model.settings.safeguard)
         self._model = model
-        pki = Pki(model, child)
+        clients = {one.name: Client(model.name, one, child) for one in model.settings.clients}
+        pki = Pki(model, [one.revoked for one in clients.values()], child)
         this_run = secrets.token_hex(8)
         kept_owner = remember(f"{model.name}-owner", triggers=[this_run], opts=kept)
         owner = kept_owner.triggers.apply(_first)
@@ -87,16 +91,21 @@ class EtcdCluster(pulumi.ComponentResource):
         self.client = pki.client(
             f"{model.name}-client", pulumi.ResourceOptions(parent=self, depends_on=certified)
         )
+        self.clients = {name: one.certify(pki, certified) for name, one in clients.items()}
         done += rotation.follow(
             model,
-            certified=[*certified, self.client.resource],
+            certified=[
+                *certified,
+                *(one.resource for one in (self.client, *self.clients.values())),
+            ],
             rolled_out=rolled_out,
             opts=child,
         )
         Safeguard(
             f"{model.name}-safeguard",
             pulumi.ResourceOptions.merge(
-                kept, pulumi.ResourceOptions(depends_on=[*done, self.client.resource])
+                kept,
+                pulumi.ResourceOptions(depends_on=[*done, self.client.resource, *clients.values()]),
             ),
         )
         self.register_outputs(self.outputs)

@@ -10,7 +10,7 @@ from pulumi_command import remote
 from etcd_component import render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
-from etcd_component.pki import Pki
+from etcd_component.pki import Pki, Revoked
 from etcd_component.remote import Machine, remember
 
 
@@ -143,18 +143,25 @@ class Instance(pulumi.ComponentResource):
         )
 
     def _put_certificate(self) -> pulumi.Resource:
-        own = self._belonging.pki.member(self._model, self)
-        keys = self._belonging.pki.token_keys
+        pki = self._belonging.pki
+        own, keys = pki.member(self._model, self), pki.token_keys
+
+        def create(revoked: Sequence[Revoked]) -> str:
+            # The list itself is among secrets, which a preview does not show.
+            shown = [("--revoked", str(one)) for one in revoked]
+            return self._machine.etcd_node("tls", *self._options, *shown)
+
         return self._machine.run(
             f"{self._model.name}-tls",
-            create=self._machine.etcd_node("tls", *self._options),
+            create=pki.revoked.apply(create),
             stdin=pulumi.Output.secret(
                 pulumi.Output.format(
-                    "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}"
-                    + ("--- token.pub\n{3}--- token.key\n{4}" if keys else ""),
-                    self._belonging.pki.bundle,
+                    "--- ca.crt\n{0}--- server.crt\n{1}--- server.key\n{2}--- revoked.crl\n{3}\n"
+                    + ("--- token.pub\n{4}--- token.key\n{5}" if keys else ""),
+                    pki.bundle,
                     own.certificate,
                     own.key,
+                    pki.crl,
                     *([keys.public, keys.private] if keys else []),
                 )
             ),

@@ -1,12 +1,13 @@
 """The cluster's certificates: the only user of pulumi_tls."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_tls as tls
 
-from etcd_component import expiry
+from etcd_component import crl, expiry
 from etcd_component.model import GIVEN, Authority, Cluster, Instance
 
 _HOURS = 24
@@ -19,7 +20,25 @@ class Identity:
 
     certificate: pulumi.Output[str]
     key: pulumi.Output[str]
-    resource: pulumi.Resource
+    resource: tls.LocallySignedCert
+
+    @property
+    def serial(self) -> pulumi.Output[str]:
+        """The certificate's serial number, lower-case hex without leading zeros."""
+        return _serial(self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A certificate that members refuse."""
+
+    whose: str
+    """What a person knows it by; empty when that is its serial number."""
+    serial: str
+    """As in `Identity`."""
+
+    def __str__(self) -> str:
+        return f"{self.whose}={self.serial}" if self.whose else self.serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +64,21 @@ class Pki(pulumi.ComponentResource):
     token_keys: TokenKeys | None
     """None where tokens are not signed."""
 
-    def __init__(self, cluster: Cluster, opts: pulumi.ResourceOptions) -> None:
-        """Make the CAs that the cluster's settings trust and do not give."""
+    revoked: pulumi.Output[list[Revoked]]
+    """What members refuse although a CA has signed it."""
+    crl: pulumi.Output[str]
+    """The same as members read it: DER, in base64."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        revoked: Iterable[pulumi.Output[list[Revoked]]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Make the CAs that the cluster's settings trust and do not give.
+
+        `revoked` is of clients; what the settings revoke by serial number is added.
+        """
         super().__init__("etcd:index:Pki", cluster.name, None, opts)
         self._cluster = cluster
         self._settings = cluster.settings
@@ -56,6 +88,13 @@ class Pki(pulumi.ComponentResource):
             lambda pems: "".join(_ended(pem) for pem in pems)
         )
         self.token_keys = self._token_keys()
+        others = [Revoked("", serial) for serial in cluster.settings.revoked]
+        self.revoked = pulumi.Output.all(*revoked).apply(
+            lambda of_clients: [*(one for each in of_clients for one in each), *others]
+        )
+        self.crl = pulumi.Output.all(
+            self._signer.certificate, self._signer.key, self.revoked
+        ).apply(lambda found: _listed(*found))
         self.register_outputs({"bundle": self.bundle})
 
     def _token_keys(self) -> TokenKeys | None:
@@ -116,9 +155,25 @@ class Pki(pulumi.ComponentResource):
             ip_addresses=instance.ip_addresses,
         )
 
-    def client(self, name: str, opts: pulumi.ResourceOptions) -> Identity:
-        """A key and certificate for a client. It opens the door; a password is still needed."""
-        return self._issue(name, opts, uses=("client_auth", "digital_signature"))
+    def client(
+        self,
+        name: str,
+        opts: pulumi.ResourceOptions,
+        *,
+        common_name: str | None = None,
+        generation: int = 1,
+    ) -> Identity:
+        """A key and certificate for a client. It opens the door; a password is still needed.
+
+        Another `generation` is another key, as another one of the whole cluster is.
+        """
+        return self._issue(
+            name,
+            opts,
+            uses=("client_auth", "digital_signature"),
+            common_name=common_name,
+            own_generation=generation,
+        )
 
     def _issue(
         self,
@@ -126,13 +181,17 @@ class Pki(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
         *,
         uses: Sequence[str],
+        common_name: str | None = None,
+        own_generation: int = 1,
         dns_names: Sequence[str] = (),
         ip_addresses: Sequence[str] = (),
     ) -> Identity:
         # A key of another name is a new key, and request and certificate follow it.
         generation = self._settings.cert_generation
         key = tls.PrivateKey(
-            name + (f"-g{generation}" if generation > 1 else ""),
+            name
+            + (f":{own_generation}" if own_generation > 1 else "")
+            + (f"-g{generation}" if generation > 1 else ""),
             algorithm="ECDSA",
             ecdsa_curve="P256",
             opts=opts,
@@ -140,7 +199,9 @@ class Pki(pulumi.ComponentResource):
         request = tls.CertRequest(
             name,
             private_key_pem=key.private_key_pem,
-            subject=tls.CertRequestSubjectArgs(common_name=name, organization=_ORGANISATION),
+            subject=tls.CertRequestSubjectArgs(
+                common_name=common_name or name, organization=_ORGANISATION
+            ),
             dns_names=list(dns_names) or None,
             ip_addresses=list(ip_addresses) or None,
             opts=opts,
@@ -157,13 +218,36 @@ class Pki(pulumi.ComponentResource):
             opts=opts,
         )
         expiry.tell(f"the certificate of {name}", certificate.validity_end_time, _RENEW)
+        pem = pulumi.Output.all(certificate.cert_pem, _serial(certificate), self.revoked)
         return Identity(
-            certificate.cert_pem, pulumi.Output.secret(key.private_key_pem), certificate
+            pem.apply(lambda found: _not_revoked(name, *found)),
+            pulumi.Output.secret(key.private_key_pem),
+            certificate,
         )
 
 
 _RENEW = "raise etcd_cert_generation, or etcd_cert_renew_days above the days that are left"
 _ROTATE = "have another CA take over: see `Renew certificates, rotate the CA` in the README"
+
+
+def _serial(certificate: tls.LocallySignedCert) -> pulumi.Output[str]:
+    # The provider's ID of a certificate is its serial number, in decimal.
+    return certificate.id.apply(lambda number: f"{int(number):x}")
+
+
+def _not_revoked(name: str, pem: str, serial: str, revoked: Sequence[Revoked]) -> str:
+    if serial in {one.serial for one in revoked}:
+        raise pulumi.RunError(
+            f"etcd_revoked has {serial}, which is the certificate of {name} that is in use. Have it"
+            " made anew in the same edit: raise etcd_cert_generation, or the client's own"
+            " cert_generation"
+        )
+    return pem
+
+
+def _listed(ca_cert: str, ca_key: str, revoked: Sequence[Revoked]) -> str:
+    list_ = crl.signed(ca_cert, ca_key, (int(one.serial, 16) for one in revoked))
+    return base64.b64encode(list_).decode()
 
 
 def _ended(pem: str) -> str:

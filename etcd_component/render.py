@@ -120,6 +120,10 @@ def _transport(cluster: Cluster) -> dict[str, Any]:
             "client-cert-auth": True,
             "allowed-hostname": [cluster.name],
         },
+        # Only a flag, says etcd; but it passes over flags where there is a file, and takes its own
+        # structure's names in the file.
+        "ClientTLSInfo": {"CRLFile": f"{place}/revoked.crl"},
+        "PeerTLSInfo": {"CRLFile": f"{place}/revoked.crl"},
     }
 
 

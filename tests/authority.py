@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from etcd_component import crl
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,9 +55,13 @@ class Authority:
         ]
         return self._issue(instance.name, names, days)
 
-    def issue_client(self) -> tuple[str, str]:
+    def issue_client(self, days: float = 30) -> tuple[str, str]:
         """A client's: of the same CA, but without the cluster's name."""
-        return self._issue("client", [])
+        return self._issue("client", [], days)
+
+    def crl(self, *serials: int) -> bytes:
+        """The list of what is revoked, DER."""
+        return crl.signed(self.pem, unlocked(self.key), serials)
 
     def _issue(
         self, name: str, names: Sequence[x509.GeneralName], days: float = 30

@@ -35,7 +35,8 @@ _OF_A_CLIENT: Final[Mapping[str, Reader]] = {
     "permission": _ACCESS,
     "password": values.password,
     "password_generation": values.generation,
-    "cert_generation": values.generation,
+    # Of each one something is remembered.
+    "cert_generation": values.integer(1, 100),
     "revoked": values.generations,
 }
 _PREFIX_OF: Final[Mapping[Kind, str]] = {

@@ -19,7 +19,7 @@ parse_options() {
   cluster=etcd founders='' token='' peers='' learner=false reseat=0 repair=0
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
-  to='' owner='' lost='' remove_data=false remove_software=false
+  to='' owner='' lost='' remove_data=false remove_software=false revoked=''
   shift
   while [ "$#" -gt 0 ]; do
     case $1 in
@@ -33,6 +33,12 @@ parse_options() {
         option=$(printf '%s' "${1#--}" | tr - _)
         # The option's name comes from the list above, so eval sees no foreign text but "$2".
         eval "$option=\$2"
+        shift
+        ;;
+      --revoked)
+        # For people to read: what is refused stands in the list on standard input.
+        [ "$#" -ge 2 ] || die "the option $1 needs a value"
+        revoked="${revoked:+$revoked, }$2"
         shift
         ;;
       *) die "\`$command\` has no option \`$1\`" ;;

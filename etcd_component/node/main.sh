@@ -17,7 +17,7 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   preflight   is this machine fit to be a member? changes nothing
   own         leave this program on the machine, and mark the instance as one stack's
   binary      put a version of etcd on the machine; the running one stays
-  tls         put the CA bundle, the certificate and the key in place (stdin)
+  tls         put the CA bundle, certificate, key and CRL in place (stdin)
   config      write etcd's configuration and its unit (stdin)
   seat        take the seat in the cluster: found it, join it, or come back
   rollout     restart the member safely, if what it runs differs from the files

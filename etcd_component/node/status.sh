@@ -32,6 +32,7 @@ do_facts() {
   say "unit_file=$(encoded <"$unit_file")"
   say "ca.crt=$(sha256 "$pki/ca.crt")"
   say "server.crt=$(sha256 "$pki/server.crt")"
+  say "revoked.crl=$(encoded <"$pki/revoked.crl")"
   say "seat=$(seat_state)"
   say "reseat=$(cat "$etc/reseat" 2>/dev/null || say 0)"
   list=$(request_time=3 request "$peer_url/members") || return 0

@@ -1,4 +1,4 @@
-# ---- tls: put CA bundle, certificate and key in place -----------------------
+# ---- tls: put CA bundle, certificate, key and CRL in place ------------------
 
 make_user() {
   getent passwd etcd >/dev/null ||
@@ -31,6 +31,7 @@ do_tls() {
     case $file in *.key) mode=600 ;; esac
     printf '%s\n' "$part" | (umask 077 && put "$new/$file" "$mode" etcd:etcd)
   done
+  put_revoked
   refuse_to_cut_off
   chmod 755 "$new"
   # One link is switched, so that the certificate and its key change in one step.
@@ -38,7 +39,28 @@ do_tls() {
   ln -sfn "${new##*/}" "$pki.$$"
   mv -fT "$pki.$$" "$pki"
   [ -z "$last" ] || rm -rf "${etc:?}/$last"
-  say "certificate and key are in $pki"
+  say "certificate and key are in $pki${revoked:+; refused from now on: $revoked}"
+}
+
+# etcd reads this list (DER) for each connection, and with one that it cannot read it refuses
+# everybody, its own peers too. So half a list must not get there.
+put_revoked() {
+  section revoked.crl "$text" | base64 -d 2>/dev/null | put "$new/revoked.crl" 644 etcd:etcd
+  is_whole_der "$new/revoked.crl" || {
+    rm -rf "$new"
+    die "standard input has no list of revoked certificates (DER in base64) in a section \`--- revoked.crl\`; the certificate in use stays"
+  }
+}
+
+# Is the file as long as its first bytes say?
+is_whole_der() {
+  od -An -v -tu1 -N5 "$1" | awk -v size="$(wc -c <"$1")" '
+    { tag = $1 }
+    $2 < 128 { whole = 2 + $2 }
+    $2 == 129 { whole = 3 + $3 }
+    $2 == 130 { whole = 4 + $3 * 256 + $4 }
+    $2 == 131 { whole = 5 + ($3 * 256 + $4) * 256 + $5 }
+    END { exit !(tag == 48 && whole == size) }'
 }
 
 # etcd trusts the CAs that it was started with, but serves a new certificate at once. So the new files

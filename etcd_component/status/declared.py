@@ -37,6 +37,8 @@ class Files:
     unit: str
     ca: str
     certificate: str
+    revoked: str
+    """The list of revoked certificates, DER in base64; empty where there was none yet."""
     rolled_out: bool
     """Whether the last update got so far that the member runs with them."""
     repair: int
@@ -209,6 +211,7 @@ def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
         unit,
         pki["ca.crt"],
         pki["server.crt"],
+        pki.get("revoked.crl", "").strip(),
         _option("to", steps["rollout"])
         == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"], pki.get("token.pub", "")),
         int(_option("repair", steps["config"]) or 0),

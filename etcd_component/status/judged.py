@@ -431,10 +431,11 @@ def _of_files(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
     if lines := _difference(files.unit, facts.text("unit_file")):
         yield changed("unit", "the unit differs from the stack", lines)
     for name, expected, key, what in (
-        ("ca.crt", files.ca, "ca", "the CA bundle (ca.crt)"),
-        ("server.crt", files.certificate, "certificate", "the certificate (server.crt)"),
+        ("ca.crt", _sum(files.ca), "ca", "the CA bundle (ca.crt)"),
+        ("server.crt", _sum(files.certificate), "certificate", "the certificate (server.crt)"),
+        ("revoked.crl", files.revoked, "revoked", "the list of what is revoked (revoked.crl)"),
     ):
-        if facts[name] != _sum(expected):
+        if facts[name] != expected:
             state = "differs from the stack" if facts[name] else "is missing"
             yield changed(key, f"{what} {state}")
 

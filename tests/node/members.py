@@ -57,6 +57,15 @@ def eventually(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
+def delivery(bundle: str, certificate: str, key: str, revoked: bytes) -> str:
+    """What `etcd-node tls` takes."""
+    listed = base64.b64encode(revoked).decode()
+    return (
+        f"--- ca.crt\n{bundle}--- server.crt\n{certificate}--- server.key\n{key}"
+        f"--- revoked.crl\n{listed}\n"
+    )
+
+
 HURRY = {
     "date +%s) + 60)": "date +%s) + 4)",
     "date +%s) + 15)": "date +%s) + 2)",
@@ -96,6 +105,8 @@ class Members:
     data_dir: str = "/data/etcd"
     addresses: Callable[[int], str] | None = None
     first_node: int = _FIRST_NODE
+    revoked: set[int] = field(default_factory=set)
+    """Serial numbers of certificates that members refuse."""
     changes: dict[str, str] = field(default_factory=dict)
     """Of the node program's text."""
 
@@ -211,7 +222,7 @@ class Members:
         self.run(
             seq,
             "tls",
-            stdin=f"--- ca.crt\n{signer.bundle}--- server.crt\n{certificate}--- server.key\n{key}"
+            stdin=delivery(signer.bundle, certificate, key, signer.crl(*self.revoked))
             + (f"--- token.pub\n{pair[1]}--- token.key\n{pair[0]}" if pair else ""),
         )
 

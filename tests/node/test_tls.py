@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import re
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from lab.releases import VERSIONS
 from tests.authority import Authority
 from tests.node.conftest import Cluster
-from tests.node.members import Done, Members, eventually, in_parallel
+from tests.node.members import Done, Members, delivery, eventually, in_parallel
 
 PKI = "/etc/etcd/etcd/pki"
 
@@ -22,6 +26,7 @@ def test_keys_are_etcd_s_alone(three: Members) -> None:
     modes = three.shell(1, f"stat -L -c '%a %U %n' {PKI}/*").splitlines()
     assert modes == [
         f"644 etcd {PKI}/ca.crt",
+        f"644 etcd {PKI}/revoked.crl",
         f"644 etcd {PKI}/server.crt",
         f"600 etcd {PKI}/server.key",
     ]
@@ -60,15 +65,104 @@ def test_a_reader_never_sees_a_certificate_with_another_s_key(three: Members) ->
 def test_half_a_delivery_leaves_the_certificate_in_use(three: Members, missing: str) -> None:
     serial = three.serial(1)
     certificate, key = three.authority.issue_member(three.instance(1))
-    sections = {"ca.crt": three.authority.bundle, "server.crt": certificate, "server.key": key}
-    del sections[missing]
-    text = "".join(f"--- {name}\n{pem}" for name, pem in sections.items())
+    whole = delivery(three.authority.bundle, certificate, key, three.authority.crl())
+    text = whole.replace(f"--- {missing}\n", "--- another\n")
     refused = three.run(1, "tls", stdin=text, check=False)
 
     assert refused.returncode == 1
     assert f"no PEM in a section `--- {missing}`" in refused.stderr
     assert "BEGIN" not in refused.stderr
     assert three.serial(1) == serial
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda der: der[:-1],
+        lambda der: der + b"\n",
+        lambda der: b"-----BEGIN X509 CRL-----\n" + base64.b64encode(der),
+        lambda der: b"",
+    ],
+    ids=["cut", "longer", "PEM", "empty"],
+)
+def test_a_list_that_would_lock_everybody_out_is_not_taken(
+    three: Members, damage: Callable[[bytes], bytes]
+) -> None:
+    # 1, 2 and 3 bytes for its length.
+    for count in (0, 3, 900):
+        listed = three.authority.crl(*range(2**120, 2**120 + count))
+        pair = three.authority.issue_member(three.instance(1))
+        serial = three.serial(1)
+        refused = three.run(
+            1, "tls", stdin=delivery(three.authority.bundle, *pair, damage(listed)), check=False
+        )
+        assert refused.returncode == 1
+        assert "no list of revoked certificates (DER in base64)" in refused.stderr
+        assert three.serial(1) == serial
+        three.run(1, "tls", stdin=delivery(three.authority.bundle, *pair, listed))
+        assert three.serial(1) != serial
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_revoked_certificate_is_refused_at_once_and_no_other(
+    cluster: Cluster, version: str, tmp_path: Path
+) -> None:
+    one = cluster(1, version=version).found(access=True)
+    pids = one.pids()
+
+    def connect(issued: tuple[str, str]) -> http.client.HTTPSConnection:
+        (tmp_path / "pem").write_text("".join(issued))
+        context = ssl.create_default_context(cadata=one.authority.bundle)
+        context.load_cert_chain(tmp_path / "pem")
+        return http.client.HTTPSConnection(one.address(1), 2379, context=context, timeout=5)
+
+    def ask(connection: http.client.HTTPSConnection) -> str:
+        connection.request("GET", "/version")
+        return connection.getresponse().read().decode()
+
+    def gets_in(issued: tuple[str, str]) -> bool:
+        try:
+            return "etcdcluster" in ask(connect(issued))
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def peer_gets_in(issued: tuple[str, str]) -> bool:
+        # A member's certificate is good at its own address alone.
+        one.shell(1, "umask 077; cat >/tmp/peer.pem", stdin="".join(issued))
+        url = f"https://{one.address(1)}:2380/version"
+        asked = f"curl -s --http1.1 -m 5 --cacert {PKI}/ca.crt --cert /tmp/peer.pem {url}"
+        return "etcdcluster" in one.shell(1, f"{asked}; rm /tmp/peer.pem")
+
+    client = one.authority.issue_client()
+    member = one.authority.issue_member(one.instance(1))
+    open_before = connect(client)
+    assert "etcdcluster" in ask(open_before)
+    assert gets_in(member)
+    assert peer_gets_in(member)
+
+    one.revoked = {number(client), number(member)}
+    one.put_certificate(1)
+    assert not gets_in(client)
+    assert not gets_in(member)
+    assert not peer_gets_in(member)
+    # Others get in, through the gateway too, which dials with the member's own.
+    assert one.is_well()
+    # etcd looks when a connection is made. What is open stays, until somebody closes it.
+    assert "etcdcluster" in ask(open_before)
+    assert one.pids() == pids
+    said = one.shell(1, "journalctl -u etcd -o cat")
+    assert f"certificate serial {number(client):x} revoked" in said
+
+    one.revoked = set()
+    one.put_certificate(1)
+    assert gets_in(client)
+    assert peer_gets_in(member)
+    assert one.pids() == pids
+
+
+def number(issued: tuple[str, str]) -> int:
+    """The serial number of a certificate."""
+    return x509.load_pem_x509_certificate(issued[0].encode()).serial_number
 
 
 def test_the_peer_port_is_closed_to_clients_of_the_same_ca(three: Members) -> None:
@@ -109,7 +203,12 @@ def test_a_new_certificate_of_an_instance_on_a_fresh_machine_needs_no_etcd(
     one = cluster(1)
     one.send_program(1)
     one.put_certificate(1)
-    assert one.shell(1, f"ls {PKI}/").split() == ["ca.crt", "server.crt", "server.key"]
+    assert one.shell(1, f"ls {PKI}/").split() == [
+        "ca.crt",
+        "revoked.crl",
+        "server.crt",
+        "server.key",
+    ]
 
 
 def deliver(
@@ -118,7 +217,7 @@ def deliver(
     """Put a certificate of one CA in place, and a bundle of several."""
     certificate, key = signer.issue_member(members.instance(seq), days)
     bundle = "".join(one.pem for one in trusted)
-    text = f"--- ca.crt\n{bundle}--- server.crt\n{certificate}--- server.key\n{key}"
+    text = delivery(bundle, certificate, key, signer.crl(*members.revoked))
     return members.run(seq, "tls", stdin=text, check=False)
 
 

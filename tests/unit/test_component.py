@@ -1,5 +1,6 @@
 """What the component registers: names, order, options, secrets."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -12,8 +13,9 @@ import pytest
 
 from etcd_component import expiry
 from etcd_component.instance import moved
+from etcd_component.model import Client, Permission
 from tests.authority import Authority
-from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record
+from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record, serial
 
 FILES = ("node", "binary", "tls", "config")
 
@@ -615,3 +617,94 @@ def test_an_archive_is_uploaded_again_to_a_machine_that_may_have_lost_it(tmp_pat
         path = after.resources[upload].inputs["remotePath"]
         assert path != before.resources[upload].inputs["remotePath"]
         assert f"--archive {path}" in after.command("etcd-1-binary").inputs["create"]
+
+
+# ---- clients' certificates, and what is revoked
+
+
+def client(name: str, **more: Any) -> Client:
+    return Client(name, "plain", Permission("readwrite", "prefix", f"/{name}/"), **more)
+
+
+SERIALS = "command:local:Command"
+
+
+def test_a_client_has_a_certificate_of_its_name_for_client_use_only() -> None:
+    found = record(cluster(3, clients=(client("tool"), client("client"))))
+    made = found.resources[CERTIFICATE, "etcd:tool"]
+    assert made.inputs["allowedUses"] == ["client_auth", "digital_signature"]
+    assert made.parent == "etcd:tool"
+    request = found.resources["tls:index/certRequest:CertRequest", "etcd:tool"]
+    assert request.inputs["subject"]["commonName"] == "tool"
+    assert not {"dnsNames", "ipAddresses"} & request.inputs.keys()
+    assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls"} <= made.depends_on
+    # A CA has replaced another when clients, too, have certificates of it.
+    assert {"etcd:tool", "etcd:client"} <= found.command("etcd-certified").depends_on
+    number = f"{serial('etcd:tool'):x}"
+    remembered_ = found.resources[SERIALS, "etcd:tool:serials-1"].inputs
+    assert remembered_["create"] == f"echo {number}"
+    assert remembered_["update"] == f'echo "$PULUMI_COMMAND_STDOUT" {number}'
+
+
+def test_either_generation_makes_a_client_another_key() -> None:
+    def names(own: int, of_all: int) -> set[str]:
+        found = record(
+            cluster(1, cert_generation=of_all, clients=(client("tool", cert_generation=own),))
+        )
+        return {name for kind, name in found.resources if kind == CA_KEY and ":" in name}
+
+    assert [names(*one) for one in ((1, 1), (2, 1), (1, 2), (2, 2))] == [
+        {"etcd:tool"},
+        {"etcd:tool:2"},
+        {"etcd:tool-g2"},
+        {"etcd:tool:2-g2"},
+    ]
+
+
+def test_what_was_made_in_a_revoked_generation_is_listed_and_shown() -> None:
+    wanted = cluster(
+        3, clients=(client("tool", cert_generation=3, revoked=(1,)),), revoked=("a1", "b2")
+    )
+    # Renewed once, and recorded twice by an update that was repeated.
+    state = {"etcd:tool:serials-1": {"stdout": "c3 c3 d4"}, "etcd:tool:serials-2": {"stdout": "e5"}}
+    found = record(wanted, state=state)
+    for seq in (1, 2, 3):
+        tls = found.command(f"etcd-{seq}-tls").inputs
+        assert [line.strip(" \\") for line in tls["create"].splitlines()[2:]] == [
+            "--revoked tool:1=c3",
+            "--revoked tool:1=d4",
+            "--revoked a1",
+            "--revoked b2",
+        ]
+        listed = base64.b64decode(tls["stdin"]["value"].partition("--- revoked.crl\n")[2])
+        assert listed.startswith(b"certPem of etcd-ca, privateKeyPem of etcd-ca: ")
+        assert str([0xA1, 0xB2, 0xC3, 0xD4]) in listed.decode()
+    for generation in (1, 2):
+        former = found.resources[SERIALS, f"etcd:tool:serials-{generation}"]
+        assert former.ignore_changes == ("*",)
+        assert not {"create", "update", "delete"} & former.inputs.keys()
+        # Or members could be told of a revocation only after a certificate that waits for them.
+        assert not former.needs - {("etcd:index:Client", "etcd:tool")}
+
+
+def test_what_is_revoked_is_known_in_a_preview(three: Recording) -> None:
+    state = {"etcd:tool:serials-1": {"stdout": "c3"}}
+    wanted = cluster(1, clients=(client("tool", cert_generation=2, revoked=(1,)),))
+    shown = record(wanted, preview=True, state=state).command("etcd-1-tls")
+    assert "--revoked tool:1=c3" in shown.inputs["create"]
+    assert "--revoked" not in three.command("etcd-1-tls").inputs["create"]
+
+
+@pytest.mark.parametrize("name", ["etcd-1", "etcd-client", "etcd:tool"])
+def test_a_certificate_in_use_is_not_revoked_by_its_number(name: str) -> None:
+    wanted = cluster(1, clients=(client("tool"),), revoked=(f"{serial(name):x}",))
+    with pytest.raises(pulumi.RunError, match=f"the certificate of {name} that is in use"):
+        record(wanted)
+
+
+def test_the_end_of_a_client_s_certificate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", said.append)
+    end = {"validityEndTime": (datetime.now(UTC) + timedelta(days=3)).isoformat()}
+    record(cluster(1, clients=(client("tool"),)), state={"etcd:tool": end})
+    assert [line.partition(" ends on")[0] for line in said] == ["the certificate of etcd:tool"]

@@ -208,6 +208,7 @@ def role(*permissions: Any) -> dict[str, Any]:
         (user(password="é" * 37), f"{USER}.password", "it has 74 bytes", "bcrypt takes no more"),
         (user(password=1234), f"{USER}.password", "it is not text", "quotes"),
         (user(password_generation=0), f"{USER}.password_generation", "not between 1 and", ""),
+        (plain(cert_generation=101), f"{CLIENT}.cert_generation", "not between 1 and 100", ""),
         (
             APP | {"etcd_clients": {"app": {"kind": "plain", "prefix": "/a/"}}},
             "etcd.vars.etcd_clients.app",

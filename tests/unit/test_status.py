@@ -197,6 +197,7 @@ def facts(member: declared.Member, **more: str) -> machines.Facts:
         "unit_file": encoded(files.unit),
         "ca.crt": digest(files.ca),
         "server.crt": digest(files.certificate),
+        "revoked.crl": files.revoked,
         "seat": "taken",
         "reseat": "0",
     }
@@ -265,6 +266,7 @@ def test_a_cluster_that_is_as_declared_is_well(three: declared.Cluster) -> None:
         ({"unit_file": ""}, "unit"),
         ({"ca.crt": "00"}, "ca"),
         ({"server.crt": ""}, "certificate"),
+        ({"revoked.crl": ""}, "revoked"),
     ],
 )
 def test_what_was_changed_on_a_node_is_named_and_can_be_repaired(
@@ -534,7 +536,7 @@ def test_every_finding_is_documented() -> None:
         for key in line.split("|")[1].split("`")[1::2]
     }
     keys = set(re.findall(r'(?:Finding|found|changed|repairable)\(\s*"([a-z-]+)"', source))
-    keys |= {"ca", "certificate"}
+    keys |= {"ca", "certificate", "revoked"}
     assert len(keys) > 20
     assert keys <= named
     assert {one.value for one in Remedy} <= set(re.findall(r"`(\w+)`", page))
