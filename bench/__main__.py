@@ -90,10 +90,10 @@ def measure(sizes: list[int], runs: int, facts: dict[str, str]) -> Iterator[tupl
                 yield size, measure_once(site, size)
 
 
-def compare_tokens() -> str:
+def compare_tokens(runs: int) -> str:
     """What clients notice of simple and of signed tokens."""
     with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
-        return compare(Site(lab, Path(directory)))
+        return compare(Site(lab, Path(directory)), runs)
 
 
 def main() -> int:
@@ -113,7 +113,7 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if given.tokens:
-                print(compare_tokens())
+                print(compare_tokens(given.runs))
                 return 0
             for size, measured in measure(given.nodes or list(SIZES), given.runs, facts):
                 of_size = figures.setdefault(size, {})

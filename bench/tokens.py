@@ -16,7 +16,7 @@ from typing import Any, Self
 from bench.client import Access, Member, Refused, encoded
 from bench.process import Failed
 from bench.site import Site
-from bench.table import table
+from bench.table import spread, table
 from bench.writes import longest_gap
 
 KINDS = ("simple", "jwt")
@@ -170,8 +170,14 @@ def _measure(site: Site, kind: str) -> Figures:
     return figures
 
 
-def compare(site: Site) -> str:
-    """Measure each kind of token; a table."""
-    found = [_measure(site, kind) for kind in KINDS]
-    rows = [(name, [f"{one[name]:.1f}".removesuffix(".0") for one in found]) for name in found[0]]
+def compare(site: Site, runs: int) -> str:
+    """Measure each kind of token so many times, one after the other; a table."""
+    found: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
+    for _ in range(runs):
+        for kind, measured in found.items():
+            measured.append(_measure(site, kind))
+    rows = [
+        (name, [spread([one[name] for one in measured], "") for measured in found.values()])
+        for name in found[KINDS[0]][0]
+    ]
     return table([f"{CLIENTS} clients, three members", *KINDS], rows)

@@ -30,6 +30,7 @@ _PARAMETER_OF: Final = MappingProxyType(
         "snapshot-count": "etcd_snapshot_count",
         "metrics": "etcd_metrics",
         "log-level": "etcd_log_level",
+        "auth-token": "etcd_auth_token",
     }
 )
 _DECIDED: Final = MappingProxyType(
