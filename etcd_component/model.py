@@ -95,6 +95,20 @@ class Permission:
     range_end: str | None = None
     """The first key after the range; None unless it is one."""
 
+    @property
+    def span(self) -> tuple[bytes, bytes]:
+        """The first key and the first one after the last, as etcd keeps them.
+
+        The second is empty for a single key; both are the byte 0 for every key.
+        """
+        first = self.key.encode()
+        if self.scope == "key":
+            return first, b""
+        if self.scope == "range":
+            return first, (self.range_end or "").encode()
+        # Text in UTF-8 never ends in the byte that has no next.
+        return (first, first[:-1] + bytes([first[-1] + 1])) if first else (b"\0", b"\0")
+
 
 @dataclass(frozen=True, slots=True)
 class Role:

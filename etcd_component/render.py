@@ -32,6 +32,7 @@ _PARTS = (
     "snapshot",
     "downgrade",
     "access",
+    "users",
     "expel",
     "leave",
     "status",

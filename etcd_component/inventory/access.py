@@ -119,18 +119,13 @@ def _role(name: str, said: Said, findings: Findings) -> Role:
             permission = _permission(Said(values.plain(body), place), findings)
             if permission is None:
                 continue
-            same = [one for one in found if _keys_of(one) == _keys_of(permission)]
-            if same:
+            if any(one.span == permission.span for one in found):
                 raise Wrong(
                     f"the {permission.scope} {shown(permission.key)} stands in this role twice",
                     "keep one of the two; readwrite is both read and write",
                 )
             found.append(permission)
     return Role(name, tuple(found))
-
-
-def _keys_of(permission: Permission) -> tuple[str, str, str | None]:
-    return permission.scope, permission.key, permission.range_end
 
 
 def _permission(said: Said, findings: Findings) -> Permission | None:

@@ -20,12 +20,31 @@ parse_options() {
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
   to='' owner='' lost='' remove_data=false remove_software=false revoked=''
+  grants='' roles='' users='' remove=false
   shift
   while [ "$#" -gt 0 ]; do
     case $1 in
       --learner) learner=true ;;
       --remove-data) remove_data=true ;;
       --remove-software) remove_software=true ;;
+      --remove) remove=true ;;
+      --read | --write | --readwrite)
+        { [ "$#" -ge 3 ] && [ "$2" != range ]; } || [ "$#" -ge 4 ] ||
+          die "the option $1 needs key KEY, prefix PREFIX or range FIRST END"
+        grant=$(permission_line "${1#--}" "$2" "$3" "${4:-}")
+        grants=$(lines "$grants" "$grant")
+        [ "$2" != range ] || shift
+        shift 2
+        ;;
+      --role | --user)
+        [ "$#" -ge 2 ] || die "the option $1 needs a value"
+        check_name "${1#--}" "$2"
+        case $1 in
+          --role) roles=$(lines "$roles" "$2") ;;
+          --user) users=$(lines "$users" "$2") ;;
+        esac
+        shift
+        ;;
       --cluster | --founders | --token | --peers | --reseat | --repair | --version | --url | --archive | \
         --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
         --peer-port | --data | --clock | --to | --owner | --lost)

@@ -22,6 +22,13 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   seat        take the seat in the cluster: found it, join it, or come back
   rollout     restart the member safely, if what it runs differs from the files
   access      root, its role, and `auth enable` (credentials on stdin)
+  role        have a role with just the permissions that are given, such as
+              --name app --readwrite prefix /app/ --read key /k --write range /a /b
+  user        have a user with just the roles that are given (--name app --role app),
+              its login on the second line of stdin
+  dropuser, droprole   remove the one of that --name
+  undeclared  tell users and roles besides the given --user and --role ones; with
+              --remove take them away
   expel       remove a member whose machine is lost
   leave       give up the seat: hand over, be removed, stop
   erase       take what etcd-node put here off the machine
@@ -36,7 +43,7 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | expel | leave | erase) ;;
+    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | expel | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"

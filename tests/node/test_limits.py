@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 
 import pytest
 
 from tests.node.conftest import SUBNET, Cluster
-from tests.node.members import Members, credentials, eventually, program
+from tests.node.members import PASSWORD, Members, credentials, eventually, program
 
 SOON = {
     "*) limit=120 ;;": "*) limit=3 ;;",
@@ -105,6 +106,9 @@ def test_a_password_is_in_no_process_list_no_journal_and_no_file(watched: Member
         watched.access(2)
         watched.change(snapshot_count=9999)
         watched.rollout(2)
+        for password in (PASSWORD, f"{PASSWORD}2"):
+            login = json.dumps({"name": "app", "password": password})
+            watched.run(2, "user", "--name", "app", stdin=f"{credentials()}{login}\n")
         watched.run(2, "status")
         said = watched.leave(2).stdout
         hits = watched.shell(2, "cat /tmp/hits")

@@ -197,6 +197,15 @@ def role(*permissions: Any) -> dict[str, Any]:
             'the key "/a" stands in this role twice',
             "readwrite is both",
         ),
+        (
+            role(
+                {"permission": "read", "prefix": "/a"},
+                {"permission": "write", "range": ["/a", "/b"]},
+            ),
+            "etcd.vars.etcd_roles.app[2]",
+            'the range "/a" stands in this role twice',
+            "readwrite is both",
+        ),
         ({"etcd_users": {"app": {}}}, USER, "not said what this user may do", "roles: [app]"),
         (user(roles="app"), f"{USER}.roles", '"app" is not a list', "[app]"),
         (user(roles=["app", "app"]), f"{USER}.roles", "has a name twice", "once"),

@@ -1,0 +1,317 @@
+"""Declared roles and users: they become what is declared, and nothing is written twice."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.node.members import Done, Members, credentials, eventually
+
+APP = ("--name", "app", "--readwrite", "prefix", "/app/")
+MANY = 150
+SECRET = "pässwörd \"'\\ $(id) `id` 密码 🔑 %s {}"
+
+
+@pytest.fixture
+def members(three: Members) -> Members:
+    """Three members whose cluster has no user and no role but root."""
+    token = three.token()
+    for user in three.call(1, "auth/user/list", token=token).get("users", []):
+        if user != "root":
+            three.call(1, "auth/user/delete", {"name": user}, token)
+    for role in three.call(1, "auth/role/list", token=token).get("roles", []):
+        if role != "root":
+            three.call(1, "auth/role/delete", {"role": role}, token)
+    three.shell(1, "rm -f /etc/etcd/etcd/declared")
+    return three
+
+
+def role(members: Members, *options: str, check: bool = True) -> Done:
+    return members.run(1, "role", *options, stdin=credentials(), check=check)
+
+
+def user(
+    members: Members, name: str, *roles: str, password: str = SECRET, check: bool = True
+) -> Done:
+    return members.run(
+        1,
+        "user",
+        "--name",
+        name,
+        *(word for one in roles for word in ("--role", one)),
+        stdin=login(name, password),
+        check=check,
+    )
+
+
+def login(name: str, password: str = SECRET) -> str:
+    return credentials() + json.dumps({"name": name, "password": password}) + "\n"
+
+
+def drop(members: Members, what: str, name: str) -> str:
+    return members.run(1, f"drop{what}", "--name", name, stdin=credentials()).stdout
+
+
+def undeclared(members: Members, *options: str) -> str:
+    return members.run(1, "undeclared", *options, stdin=credentials()).stdout.strip()
+
+
+def revision(members: Members) -> str:
+    """Of access: each write of a user or a role makes another."""
+    found = members.call(1, "auth/status", token=members.token())["authRevision"]
+    assert isinstance(found, str)
+    return found
+
+
+def lets_in(members: Members, name: str, password: str = SECRET) -> str | None:
+    """The token of a login; None when it is refused."""
+    answer = members.call(1, "auth/authenticate", {"name": name, "password": password})
+    return answer.get("token")
+
+
+def permissions(members: Members, name: str) -> list[tuple[str, bytes, bytes]]:
+    answer = members.call(1, "auth/role/get", {"role": name}, members.token())
+    return sorted(
+        (
+            one.get("permType", "READ"),
+            base64.b64decode(one["key"]),
+            base64.b64decode(one.get("range_end", "")),
+        )
+        for one in answer.get("perm", [])
+    )
+
+
+def roles_of(members: Members, name: str) -> list[str]:
+    answer = members.call(1, "auth/user/get", {"name": name}, members.token())
+    found = answer.get("roles", [])
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_role_has_what_is_declared_and_no_more(members: Members) -> None:
+    said = role(
+        members,
+        *("--name", "app", "--readwrite", "prefix", "/app/", "--read", "key", "/a b/ü"),
+        *("--write", "range", "/c", "/f", "--read", "prefix", "ü"),
+    ).stdout
+    assert said.startswith("role app: made, ")
+    assert permissions(members, "app") == [
+        ("READ", "/a b/ü".encode(), b""),
+        ("READ", "ü".encode(), b"\xc3\xbd"),
+        ("READWRITE", b"/app/", b"/app0"),
+        ("WRITE", b"/c", b"/f"),
+    ]
+
+    # A key that is written otherwise, one that comes, and one that goes.
+    said = role(
+        members, "--name", "app", "--read", "prefix", "/app/", "--write", "prefix", ""
+    ).stdout.strip()
+    assert permissions(members, "app") == [("READ", b"/app/", b"/app0"), ("WRITE", b"\0", b"\0")]
+    assert said == (
+        "role app: read on /app/... given, write on every key given, /a b/ü taken, /c to /f taken,"
+        " ü... taken"
+    )
+
+
+def test_every_key_means_every_key(members: Members) -> None:
+    role(members, "--name", "all", "--readwrite", "prefix", "")
+    user(members, "app", "all")
+    token = lets_in(members, "app")
+    for key in (b"\x00", b"/app/a", b"\xff\xff"):
+        body = {"key": base64.b64encode(key).decode(), "value": ""}
+        assert "header" in members.call(1, "kv/put", body, token)
+
+
+def test_nothing_is_written_where_nothing_differs(members: Members) -> None:
+    role(members, *APP)
+    user(members, "app", "app")
+    before = revision(members)
+    token = lets_in(members, "app")
+
+    assert role(members, *APP).stdout == "role app: as it should be\n"
+    assert user(members, "app", "app").stdout == "user app: as it should be\n"
+    assert "all users and roles are declared" in undeclared(
+        members, "--user", "app", "--role", "app"
+    )
+    assert revision(members) == before
+    assert "header" in members.call(
+        1, "kv/range", {"key": base64.b64encode(b"/app/a").decode()}, token
+    )
+
+
+@pytest.mark.parametrize("password", [SECRET, "a" * 72, " ", "\\", '"', "ü" * 36])
+def test_any_printable_password_works(members: Members, password: str) -> None:
+    user(members, "app", password=password)
+    assert lets_in(members, "app", password)
+    assert not lets_in(members, "app", "x" + password[1:])
+
+
+def test_another_password_works_and_the_old_one_is_refused(members: Members) -> None:
+    role(members, *APP)
+    user(members, "app", "app")
+    token = lets_in(members, "app")
+    assert user(members, "app", "app", password="new").stdout == (
+        "user app: its password changed\n"
+    )
+    assert lets_in(members, "app", "new")
+    assert not lets_in(members, "app", SECRET)
+    refused = members.call(1, "kv/range", {"key": "L2FwcC9h"}, token)
+    assert "invalid auth token" in refused["message"]
+
+
+def test_a_user_that_somebody_made_by_hand_is_taken_over(members: Members) -> None:
+    token = members.token()
+    for name in ("own", "other"):
+        role(members, "--name", name, "--read", "key", f"/{name}")
+    members.call(1, "auth/user/add", {"name": "app", "password": "of a person"}, token)
+    members.call(1, "auth/user/grant", {"user": "app", "role": "other"}, token)
+    members.call(1, "auth/user/add", {"name": "nobody", "options": {"no_password": True}}, token)
+
+    said = user(members, "app", "own").stdout
+    assert said == "user app: its password changed, role own given, role other taken\n"
+    assert (lets_in(members, "app", "of a person"), roles_of(members, "app")) == (None, ["own"])
+    assert lets_in(members, "app")
+
+    # etcd never gives a password to a user that was made without one.
+    user(members, "nobody", "own")
+    assert lets_in(members, "nobody")
+    assert roles_of(members, "nobody") == ["own"]
+
+
+def test_a_role_that_goes_says_who_had_it(members: Members) -> None:
+    role(members, *APP)
+    user(members, "app", "app")
+    user(members, "other", "app")
+    assert drop(members, "user", "app") == "user app is removed\n"
+    said = drop(members, "role", "app")
+    assert "user other had role app, and is left without it" in said
+    assert roles_of(members, "other") == []
+    # Again, as after a half-done run.
+    assert drop(members, "user", "app") == "user app is removed\n"
+    assert drop(members, "role", "app") == "role app is removed\n"
+
+
+def test_what_nobody_declared_is_told_and_removed_only_when_asked(members: Members) -> None:
+    token = members.token()
+    role(members, *APP)
+    user(members, "app", "app")
+    declared = ("--user", "app", "--role", "app")
+    assert undeclared(members, *declared) == "all users and roles are declared"
+
+    for name in ("of a, person", "zoë"):
+        members.call(1, "auth/user/add", {"name": name, "password": "p"}, token)
+    members.call(1, "auth/role/add", {"name": "by hand"}, token)
+    said = undeclared(members, *declared)
+    assert said.startswith(
+        "warning: nobody declared user of a, person, zoë and role by hand; declare"
+    )
+    assert "etcd_undeclared_access: remove" in said
+    assert lets_in(members, "zoë", "p")
+
+    said = undeclared(members, *declared, "--remove")
+    assert said == "removed, since nobody declared user of a, person, zoë and role by hand"
+    token = members.token()
+    assert sorted(members.call(1, "auth/user/list", token=token)["users"]) == ["app", "root"]
+    assert sorted(members.call(1, "auth/role/list", token=token)["roles"]) == ["app", "root"]
+
+
+def test_what_was_declared_until_now_is_not_called_undeclared(members: Members) -> None:
+    role(members, *APP)
+    user(members, "app", "app")
+    undeclared(members, "--user", "app", "--role", "app")
+    # Its own delete comes right after.
+    assert undeclared(members, "--role", "app") == "all users and roles are declared"
+    assert "nobody declared user app" in undeclared(members, "--role", "app")
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "options", "message"),
+    [
+        ("role", ["--name", "root"], "role root is always there"),
+        ("dropuser", ["--name", "root"], "user root is always there"),
+        ("role", [], "`` is not the name of a role"),
+        ("user", ["--name", 'a"b'], 'the login of user a"b is missing'),
+        ("user", ["--name", "app", "--role", "a b"], "`a b` is not the name of a role"),
+        ("role", ["--name", "app", "--read", "range", "/a"], "the option --read needs key KEY"),
+        ("role", ["--name", "app", "--read", "keys", "/a"], "not for a `keys`"),
+        ("user", ["--name", "other"], "the login of user other is missing"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    members: Members, subcommand: str, options: list[str], message: str
+) -> None:
+    refused = members.run(1, subcommand, *options, stdin=login("app"), check=False)
+    assert refused.returncode == 1
+    assert message in refused.stderr
+
+
+def test_a_role_that_is_not_there_is_no_role_to_give(members: Members) -> None:
+    refused = user(members, "app", "app", check=False)
+    assert refused.returncode == 1
+    assert "etcd refuses auth/user/grant: etcdserver: role name not found" in refused.stderr
+    role(members, *APP)
+    assert user(members, "app", "app").stdout == "user app: role app given\n"
+
+
+def test_a_run_that_was_killed_half_way_is_completed(members: Members) -> None:
+    role(members, *APP)
+    for path, body in (
+        ("auth/user/add", {"name": "app", "password": SECRET}),
+        ("auth/role/add", {"name": "half"}),
+    ):
+        members.call(1, path, body, members.token())
+    assert user(members, "app", "app").stdout == "user app: role app given\n"
+    role(members, "--name", "half", "--read", "key", "/a", "--read", "key", "/b")
+    assert len(permissions(members, "half")) == 2
+
+    # Killed at any moment, it leaves nothing that the next run does not finish.
+    many = [word for n in range(MANY) for word in ("--read", "key", f"/k{n}")]
+    begun = members.begin(1, "role", "--name", "many", *many, stdin=credentials())
+    eventually("it has begun", lambda: len(permissions(members, "many")) > 3)
+    members.kill_program(1, "role")
+    begun.wait(timeout=20)
+    assert 3 < len(permissions(members, "many")) < MANY
+    role(members, "--name", "many", *many)
+    assert len(permissions(members, "many")) == MANY
+
+
+def test_elections_and_changes_by_others_do_not_disturb_it(members: Members) -> None:
+    done = threading.Event()
+    moves: list[float] = []
+
+    def disturb() -> None:
+        token: Any = members.token(2)
+        while not done.is_set():
+            members.call(2, "auth/role/add", {"name": "noise"}, token)
+            members.call(2, "auth/role/delete", {"role": "noise"}, token)
+            members.make_leader(2 + len(moves) % 2)
+            moves.append(time.monotonic())
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    try:
+        for turn in range(6):
+            role(members, "--name", "app", "--readwrite", "prefix", f"/app{turn}/")
+            user(members, "app", "app", password=f"{SECRET}{turn}")
+    finally:
+        done.set()
+        disturber.join()
+    assert len(moves) > 3
+    assert permissions(members, "app") == [("READWRITE", b"/app5/", b"/app50")]
+    assert lets_in(members, "app", f"{SECRET}5")
+
+
+def test_it_goes_on_while_the_member_s_own_etcd_is_restarted(members: Members) -> None:
+    restart = subprocess.Popen(
+        members.lab.exec_command(members.node(1), ["systemctl", "restart", "etcd"])
+    )
+    role(members, *APP)
+    user(members, "app", "app")
+    restart.wait(timeout=30)
+    eventually("the user is let in", lambda: lets_in(members, "app"))
