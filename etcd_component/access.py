@@ -1,9 +1,35 @@
-"""Access: who may log in. RBAC is always on, and root always has a password."""
+"""Access: who may log in, and what they may do. RBAC is always on, and root has a password.
+
+Roles and users are changed by one node, one after another: etcd refuses a request that crosses a
+change of access, and whoever declares a user wants its role to be there.
+"""
+
+import functools
+from collections.abc import Sequence
 
 import pulumi
 
-from etcd_component.model import Cluster
-from etcd_component.remote import Machine
+from etcd_component.model import Cluster, Instance, Permission, Role, User
+from etcd_component.remote import Machine, remember
+from etcd_component.root import generated_password, login_line
+
+
+def _password(cluster: Cluster, user: User, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """A user's password: the one that is given, else one made once for each generation and kept."""
+    if user.password is not None:
+        return pulumi.Output.secret(user.password)
+    kept = remember(
+        f"{cluster.name}-password-{user.name}-{user.password_generation}",
+        secret=generated_password(),
+        opts=opts,
+    )
+    return kept.stdin.apply(_present)
+
+
+def _present(text: str | None) -> str:
+    if text is None:
+        raise ValueError("the state has lost a generated password")
+    return text
 
 
 def switch_on(
@@ -12,13 +38,115 @@ def switch_on(
     """User and role root, and `auth enable`; proved by being refused without a login."""
     first = cluster.voters[0]
     machine = Machine(first.node)
-    repair = [("--repair", str(first.repair))] if first.repair else []
     # Who stays must be known where the password changes: whoever leaves then knows only the former.
     changes = cluster.settings.root_password_generation > 1
     peers = [("--peers", cluster.peers_of(first))] if changes else []
     return machine.run(
         f"{cluster.name}-access",
-        create=machine.etcd_node("access", ("--cluster", cluster.name), *repair, *peers),
+        create=machine.etcd_node("access", *_options(first), *peers),
         stdin=login,
         opts=opts,
     )
+
+
+def _options(first: Instance) -> list[Sequence[str]]:
+    repair = [("--repair", str(first.repair))] if first.repair else []
+    return [("--cluster", first.cluster), *repair]
+
+
+class Declaration:
+    """The Commands that make roles and users what is declared, each after the one before."""
+
+    passwords: dict[str, pulumi.Output[str]]
+    """By user, those of clients included; known when the user has it."""
+    done: list[pulumi.Resource]
+    """The Commands, in order."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        login: pulumi.Output[str],
+        genesis: pulumi.Resource,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Roles come first, since users need them, and last what nobody declared.
+
+        `login` is root's; `genesis` goes when the whole cluster goes, and its users with it.
+        """
+        self._cluster = cluster
+        self._login = login
+        self._opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(deleted_with=genesis)
+        )
+        self._machine = Machine(cluster.voters[0].node)
+        self.passwords = {}
+        self.done = []
+        for role in cluster.all_roles:
+            self._declare_role(role)
+        for user in cluster.all_users:
+            self._declare_user(user, _password(cluster, user, opts))
+        if self.done or cluster.settings.undeclared_access == "remove":
+            self._look_for_undeclared()
+
+    def _declare_role(self, role: Role) -> None:
+        name = ("--name", role.name)
+        self._run(
+            f"role-{role.name}",
+            self._command("role", name, *(_line(one) for one in role.permissions)),
+            delete=self._command("droprole", name),
+            stdin=self._login,
+        )
+
+    def _declare_user(self, user: User, password: pulumi.Output[str]) -> None:
+        name = ("--name", user.name)
+        made = self._run(
+            f"user-{user.name}",
+            self._command("user", name, *(("--role", one) for one in user.roles)),
+            delete=self._command("dropuser", name),
+            stdin=pulumi.Output.concat(
+                self._login, password.apply(functools.partial(login_line, user.name))
+            ),
+        )
+        # Nobody is given a password that etcd does not take yet.
+        self.passwords[user.name] = pulumi.Output.all(password, made.urn).apply(_first)
+
+    def _look_for_undeclared(self) -> None:
+        remove = ["--remove"] if self._cluster.settings.undeclared_access == "remove" else []
+        self._run(
+            "undeclared",
+            self._command(
+                "undeclared",
+                *remove,
+                *(("--role", one.name) for one in self._cluster.all_roles),
+                *(("--user", one.name) for one in self._cluster.all_users),
+            ),
+            stdin=self._login,
+        )
+
+    def _command(self, subcommand: str, *options: str | Sequence[str]) -> str:
+        first = self._cluster.voters[0]
+        return self._machine.etcd_node(subcommand, *_options(first), *options)
+
+    def _run(
+        self, name: str, create: str, *, stdin: pulumi.Output[str], delete: str | None = None
+    ) -> pulumi.Resource:
+        before = pulumi.ResourceOptions(depends_on=self.done[-1:])
+        made = self._machine.run(
+            f"{self._cluster.name}-{name}",
+            create=create,
+            delete=delete,
+            stdin=stdin,
+            opts=pulumi.ResourceOptions.merge(self._opts, before),
+        )
+        self.done.append(made)
+        return made
+
+
+def _line(permission: Permission) -> Sequence[str]:
+    """A permission as an option of the node program, for a person to read in a preview."""
+    end = [] if permission.range_end is None else [permission.range_end]
+    return (f"--{permission.access}", permission.scope, permission.key, *end)
+
+
+def _first(known: Sequence[str]) -> str:
+    return known[0]

@@ -34,6 +34,8 @@ class EtcdCluster(pulumi.ComponentResource):
     clients: dict[str, Identity]
     """Those of each declared client, by its name."""
     root_password: pulumi.Output[str]
+    passwords: dict[str, pulumi.Output[str]]
+    """Of every declared user and client, by name; known when etcd takes it."""
 
     def __init__(self, model: Cluster, opts: pulumi.ResourceOptions | None = None) -> None:
         """`model` is valid: `inventory.load` has found its mistakes before."""
@@ -82,6 +84,17 @@ class EtcdCluster(pulumi.ComponentResource):
                 model, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
             )
         )
+        # What is taken away goes by way of the first voter, so before that one leaves. The engine
+        # sees this only where it is said: not by way of what stays.
+        first = seats[model.voters[0].name]
+        declared = access.Declaration(
+            model,
+            root.login,
+            genesis,
+            pulumi.ResourceOptions(parent=self, depends_on=[first, done[-1]]),
+        )
+        self.passwords = declared.passwords
+        done += declared.done
 
         self.client_urls = ",".join(model.client_urls)
         self.endpoints = list(model.endpoints)
@@ -120,6 +133,7 @@ class EtcdCluster(pulumi.ComponentResource):
             "client_cert": self.client.certificate,
             "client_key": self.client.key,
             "root_password": self.root_password,
+            "user_passwords": self.user_passwords,
             "etcdctl_env": self.etcdctl_env,
             "members": [
                 {
@@ -132,6 +146,11 @@ class EtcdCluster(pulumi.ComponentResource):
                 if not one.lost
             ],
         }
+
+    @property
+    def user_passwords(self) -> pulumi.Output[dict[str, str]]:
+        """The passwords of declared users and clients, by name."""
+        return pulumi.Output.secret(pulumi.Output.all(**self.passwords))
 
     @property
     def etcdctl_env(self) -> pulumi.Output[str]:

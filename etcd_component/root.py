@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from etcd_component.model import Cluster, Settings
+from etcd_component.model import ROOT, Cluster, Settings
 from etcd_component.remote import remember
 
 _BYTES = 24
-"""Of randomness in a generated password; 32 characters that need no quoting anywhere."""
+"""Of randomness in a generated password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def root_of(
     current = remember(
         _name(cluster, number),
         triggers=[this_run],
-        secret=settings.root_password or secrets.token_urlsafe(_BYTES),
+        secret=settings.root_password or generated_password(),
         opts=opts,
     )
     before: pulumi.Input[str | None] = ""
@@ -51,7 +51,7 @@ def root_of(
     )
     return Root(
         known.apply(lambda passwords: passwords[0]),
-        known.apply(lambda passwords: "".join(_line(one) for one in passwords)),
+        known.apply(lambda passwords: "".join(login_line(ROOT, one) for one in passwords)),
     )
 
 
@@ -60,8 +60,14 @@ def _name(cluster: Cluster, generation: int) -> str:
     return f"{cluster.name}-root-password" + (f"-{generation}" if generation > 1 else "")
 
 
-def _line(password: str) -> str:
-    return json.dumps({"name": "root", "password": password}) + "\n"
+def generated_password() -> str:
+    """32 characters that need no quoting anywhere."""
+    return secrets.token_urlsafe(_BYTES)
+
+
+def login_line(name: str, password: str) -> str:
+    """A login as the node program reads it: one line of JSON, in ASCII."""
+    return json.dumps({"name": name, "password": password}) + "\n"
 
 
 def _judged(

@@ -155,7 +155,16 @@ def _user(name: str, said: Said, findings: Findings) -> User | None:
         return None
     if "roles" not in said.value:
         raise Wrong("it is not said what this user may do", "name its roles, such as roles: [app]")
+    _check_password(said)
     return User(name, body.pop("roles", ()), **body)
+
+
+def _check_password(said: Said) -> None:
+    if {"password", "password_generation"} <= said.value.keys():
+        raise Wrong(
+            "it has password and password_generation",
+            "keep one of the two: a given password is changed by giving another",
+        )
 
 
 def _client(name: str, said: Said, findings: Findings) -> Client | None:
@@ -173,6 +182,7 @@ def _client(name: str, said: Said, findings: Findings) -> Client | None:
     permission = _least(kind, said, body)
     if permission is None:
         return None
+    _check_password(said)
     current = body.get("cert_generation", 1)
     if any(one >= current for one in body.get("revoked", ())):
         raise Wrong(

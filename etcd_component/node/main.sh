@@ -25,7 +25,7 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   role        have a role with just the permissions that are given, such as
               --name app --readwrite prefix /app/ --read key /k --write range /a /b
   user        have a user with just the roles that are given (--name app --role app),
-              its login on the second line of stdin
+              its login on the last line of stdin
   dropuser, droprole   remove the one of that --name
   undeclared  tell users and roles besides the given --user and --role ones; with
               --remove take them away

@@ -23,9 +23,8 @@ do_role() {
 
 do_user() {
   read_credentials
-  IFS= read -r user_login || :
-  [ "$(json name "${user_login:-}")" = "$name" ] ||
-    die "the login of user $name is missing on the second line of standard input"
+  [ "$(json name "$user_login")" = "$name" ] ||
+    die "the login of user $name is missing on standard input, after root's"
   prepare_access user
   as_root auth/user/get "{\"name\":\"$name\"}" 'user name not found'
   case $answer in

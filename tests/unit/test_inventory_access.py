@@ -90,7 +90,6 @@ def test_a_client_brings_a_role_and_a_user_of_its_name(cluster: MakeCluster) -> 
             "pg-main": {
                 "kind": "patroni",
                 "prefix": "/pg/main/",
-                "password": "given",
                 "password_generation": 3,
                 "cert_generation": 4,
                 "revoked": [3, 1, 3],
@@ -102,7 +101,7 @@ def test_a_client_brings_a_role_and_a_user_of_its_name(cluster: MakeCluster) -> 
     assert [one.name for one in made.all_roles] == ["app", "pg-main"]
     assert made.all_roles[1] == Role("pg-main", (Permission("readwrite", "prefix", "/pg/main/"),))
     assert made.all_users == (
-        User("pg-main", ("pg-main",), "given", 3),
+        User("pg-main", ("pg-main",), None, 3),
         User("zoe", ("app",)),
     )
 
@@ -215,6 +214,8 @@ def role(*permissions: Any) -> dict[str, Any]:
         (user(password=""), f"{USER}.password", "it is empty", "to have one generated"),
         (user(password="a\tb"), f"{USER}.password", "control character", "printable"),
         (user(password="é" * 37), f"{USER}.password", "it has 74 bytes", "bcrypt takes no more"),
+        (user(password="a", password_generation=2), USER, "password and password_gen", "keep one"),
+        (plain(password="a", password_generation=2), CLIENT, "password and password_gen", "keep"),
         (user(password=1234), f"{USER}.password", "it is not text", "quotes"),
         (user(password_generation=0), f"{USER}.password_generation", "not between 1 and", ""),
         (plain(cert_generation=101), f"{CLIENT}.cert_generation", "not between 1 and 100", ""),

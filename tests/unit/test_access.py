@@ -1,0 +1,138 @@
+"""Declared access as it is registered: one Command for each role and user, in order."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from etcd_component.model import Client, Permission, Role, User
+from tests.unit.recording import PASSWORD, Recording, cluster, record
+
+SECRET = "s3cret \"of\" a 'üser' 🔑"
+APP = Role("app", (Permission("readwrite", "prefix", "/app/"), Permission("read", "key", "/a b")))
+RANGE = Role("range", (Permission("write", "range", "/a", "/b"),))
+PATRONI = Client("pg-main", "patroni", Permission("readwrite", "prefix", "/pg/main/"))
+
+ORDER = [
+    "etcd-access",
+    "etcd-role-app",
+    "etcd-role-pg-main",
+    "etcd-role-range",
+    "etcd-user-ops",
+    "etcd-user-pg-main",
+    "etcd-user-zoe",
+    "etcd-undeclared",
+]
+
+
+def declaring(**settings: Any) -> Recording:
+    users = (User("ops", ("root",)), User("zoe", ("app", "pg-main"), SECRET))
+    wanted = {"roles": (APP, RANGE), "users": users, "clients": (PATRONI,)}
+    return record(cluster(3, **{**wanted, **settings}))
+
+
+@pytest.fixture(scope="module")
+def declared() -> Recording:
+    return declaring()
+
+
+def test_what_is_declared_adds_its_commands_and_no_other(declared: Recording) -> None:
+    passwords = {"etcd-password-ops-1", "etcd-password-pg-main-1"}
+    assert set(declared.commands) - set(record(cluster(3)).commands) == {*ORDER[1:], *passwords}
+
+
+def test_each_role_and_user_is_one_command_that_a_person_can_read(declared: Recording) -> None:
+    said = {name: declared.command(name).inputs["create"] for name in ORDER}
+    program = "sudo -n /usr/local/sbin/etcd-node"
+    assert said["etcd-role-app"] == (
+        f"{program} role \\\n  --cluster etcd \\\n  --name app \\\n"
+        "  --readwrite prefix /app/ \\\n  --read key '/a b'"
+    )
+    assert said["etcd-role-range"].endswith("  --write range /a /b")
+    assert said["etcd-role-pg-main"].endswith("  --readwrite prefix /pg/main/")
+    assert said["etcd-user-zoe"] == (
+        f"{program} user \\\n  --cluster etcd \\\n  --name zoe \\\n"
+        "  --role app \\\n  --role pg-main"
+    )
+    assert said["etcd-undeclared"].split(" \\\n  ")[2:] == [
+        *("--role app", "--role pg-main", "--role range"),
+        *("--user ops", "--user pg-main", "--user zoe"),
+    ]
+
+
+def test_they_come_one_after_another_when_authentication_is_on(declared: Recording) -> None:
+    for before, after in itertools.pairwise(ORDER):
+        assert before in declared.command(after).depends_on
+    first = declared.command("etcd-access").inputs["connection"]
+    assert all(declared.command(name).inputs["connection"] == first for name in ORDER)
+
+
+def test_they_are_removed_before_the_member_leaves_by_way_of_which_they_are(
+    declared: Recording,
+) -> None:
+    for name in ORDER[1:]:
+        assert "etcd-1-seat" in declared.command(name).depends_on
+
+
+def test_what_is_no_longer_declared_is_removed_by_its_own_delete(declared: Recording) -> None:
+    for name, subcommand in (("role-app", "droprole"), ("user-zoe", "dropuser")):
+        said = declared.command(f"etcd-{name}").inputs["delete"]
+        assert f"etcd-node {subcommand} \\\n  --cluster etcd \\\n  --name " in said
+        # A cluster that is taken down does not lose its users one by one.
+        assert declared.command(f"etcd-{name}").deleted_with == "etcd-genesis"
+    assert "delete" not in declared.command("etcd-undeclared").inputs
+
+
+def test_the_logins_are_two_lines_of_json_that_only_the_node_sees(declared: Recording) -> None:
+    found = declared.command("etcd-user-zoe")
+    assert found.is_secret("stdin")
+    root, own = found.inputs["stdin"]["value"].splitlines()
+    assert json.loads(root) == {"name": "root", "password": PASSWORD}
+    assert json.loads(own) == {"name": "zoe", "password": SECRET}
+    assert own.isascii()
+    for name, one in declared.commands.items():
+        for secret in (SECRET, json.dumps(SECRET)[1:-1], "s3cret"):
+            assert secret not in one.script, name
+
+
+def test_a_password_that_is_not_given_is_made_once_for_each_generation(
+    declared: Recording,
+) -> None:
+    kept = declared.command("etcd-password-pg-main-1")
+    assert kept.is_secret("stdin")
+    assert kept.ignore_changes == ("*",)
+    assert "create" not in kept.inputs
+    assert "etcd-password-zoe-1" not in declared.commands
+
+    passwords = declared.outputs["etcd"]["user_passwords"]
+    assert passwords["zoe"] == SECRET
+    assert len(passwords["pg-main"]) == len(passwords["ops"]) == 32
+    assert passwords["pg-main"] != passwords["ops"]
+    assert "user_passwords" in declared.secret_outputs
+
+    later = declaring(users=(User("ops", (), password_generation=2),))
+    assert "etcd-password-ops-2" in later.commands
+    assert "etcd-password-ops-1" not in later.commands
+
+
+def test_only_who_changes_has_a_line_in_the_preview(declared: Recording) -> None:
+    users = (User("ops", ("app",)), User("zoe", ("app", "pg-main"), "another"))
+    later = declaring(roles=(APP, RANGE, Role("new", ())), users=users)
+
+    def script(of: Recording, name: str) -> tuple[Any, ...]:
+        one = of.command(name)
+        stdin = one.inputs["stdin"] if name.startswith("etcd-user-zoe") else None
+        return (one.inputs["create"], stdin)
+
+    changed = {name for name in ORDER if script(declared, name) != script(later, name)}
+    assert changed == {"etcd-user-ops", "etcd-user-zoe", "etcd-undeclared"}
+
+
+def test_undeclared_access_is_removed_only_where_that_is_said() -> None:
+    assert "--remove" not in declaring().command("etcd-undeclared").inputs["create"]
+    found = declaring(undeclared_access="remove")
+    assert "--remove" in found.command("etcd-undeclared").inputs["create"]
+    # Also where nothing is declared any more.
+    nothing = record(cluster(1, undeclared_access="remove"))
+    assert "--remove" in nothing.command("etcd-undeclared").inputs["create"]
