@@ -16,6 +16,7 @@ from etcd_component.render import NODE_PROGRAM, fingerprint
 from etcd_component.ssh import DEFAULT_PORT, Login
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of any secret
+_OF_INSTANCE = "etcd:index:Instance$command:remote:Command"
 _SECONDS = 120
 """For Pulumi to give the state: a backend may be far away."""
 
@@ -121,11 +122,10 @@ class _Kept:
     """The resources of a state by type and name, less those that are on their way out."""
 
     def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
-        self._by_name = {
-            (one["type"], one["urn"].rpartition("::")[2]): one
-            for one in resources
-            if not one.get("delete")
-        }
+        here = [one for one in resources if not one.get("delete")]
+        self._by_name = {(one["type"], _name(one["urn"])): one for one in here}
+        # A role may be called as a Command of an instance is.
+        self._of_instances = {_name(one["urn"]) for one in here if _OF_INSTANCE in one["urn"]}
 
     def command(self, name: str) -> Mapping[str, Any]:
         """Inputs of a Command; empty when there is none."""
@@ -138,12 +138,14 @@ class _Kept:
     def instances(self) -> list[str]:
         """Names of all whose files were put on a node once, and that were not given up."""
         names = {
-            name.removesuffix("-config")
-            for kind, name in self._by_name
-            if kind == "command:remote:Command" and name.endswith("-config")
+            name.removesuffix("-config") for name in self._of_instances if name.endswith("-config")
         }
         here = [one for one in names if not self.command(f"{one}-lost")]
         return sorted(here, key=lambda one: int(one.rpartition("-")[2]))
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
 
 
 def _clusters(kept: _Kept) -> Iterator[Cluster]:

@@ -32,7 +32,8 @@ def _marks_of(secret: str) -> Iterator[str]:
             yield body.split()[_SECRET_LINE[kind]]
         return
     if secret.startswith('{"name"'):
-        yield from _marks_of(json.loads(secret)["password"])
+        for login in secret.splitlines():
+            yield from _marks_of(json.loads(login)["password"])
         return
     if "BEGIN CERTIFICATE" in secret or _PUBLIC.fullmatch(secret):
         return

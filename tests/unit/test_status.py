@@ -31,18 +31,29 @@ BASTION = model.Login("gate", 2222, "ops", False, "GATE KEY", None, False, "ssh-
 def exported(*models: model.Cluster) -> dict[str, Any]:
     """The state that an update with these clusters leaves, as Pulumi exports it."""
     made = {"LocallySignedCert": "certPem", "SelfSignedCert": "certPem"}
+
+    def above(parent: str) -> str:
+        return "etcd:index:Instance$" if ("etcd:index:Instance", parent) in recorded else ""
+
+    recorded = record(*models).resources
     resources = [
         {
-            "urn": f"urn:pulumi:test::etcd::{kind}::{name}",
+            "urn": f"urn:pulumi:test::etcd::{above(one.parent)}{kind}::{name}",
             "type": kind,
             "inputs": hidden(one.inputs),
             "outputs": {made[kind.rpartition(":")[2]]: f"certPem of {name}\n"}
             if kind.rpartition(":")[2] in made
             else {},
         }
-        for (kind, name), one in record(*models).resources.items()
+        for (kind, name), one in recorded.items()
     ]
     return {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "a::b"}, *resources]}
+
+
+def test_a_role_may_be_called_as_a_file_of_an_instance_is() -> None:
+    role = model.Role("1-config", ())
+    (found,) = declared.read(exported(cluster(3, roles=(role,))), "test")
+    assert [one.name for one in found.members] == ["etcd-1", "etcd-2", "etcd-3"]
 
 
 def hidden(value: Any) -> Any:
