@@ -38,15 +38,22 @@ def switch_on(
     """User and role root, and `auth enable`; proved by being refused without a login."""
     first = cluster.voters[0]
     machine = Machine(first.node)
-    # Who stays must be known where the password changes: whoever leaves then knows only the former.
+    # What stays must be known where the password changes: what goes is deleted with the former.
     changes = cluster.settings.root_password_generation > 1
-    peers = [("--peers", cluster.peers_of(first))] if changes else []
+    stays = [("--peers", cluster.peers_of(first)), *_declared(cluster)] if changes else []
     return machine.run(
         f"{cluster.name}-access",
-        create=machine.etcd_node("access", *_options(first), *peers),
+        create=machine.etcd_node("access", *_options(first), *stays),
         stdin=login,
         opts=opts,
     )
+
+
+def _declared(cluster: Cluster) -> list[Sequence[str]]:
+    return [
+        *(("--role", one.name) for one in cluster.all_roles),
+        *(("--user", one.name) for one in cluster.all_users),
+    ]
 
 
 def _options(first: Instance) -> list[Sequence[str]]:
@@ -114,12 +121,7 @@ class Declaration:
         remove = ["--remove"] if self._cluster.settings.undeclared_access == "remove" else []
         self._run(
             "undeclared",
-            self._command(
-                "undeclared",
-                *remove,
-                *(("--role", one.name) for one in self._cluster.all_roles),
-                *(("--user", one.name) for one in self._cluster.all_users),
-            ),
+            self._command("undeclared", *remove, *_declared(self._cluster)),
             stdin=self._login,
         )
 

@@ -22,21 +22,35 @@ do_access() {
 # Everything that comes before this in an update logged in with the former password, and whatever
 # is cut off here is finished by the next update, which tries both.
 change_password() {
-  refuse_before_a_leave
+  refuse_before_removals
   try auth/user/changepw "$credentials" ''
   await_login
   [ "$login" = "$credentials" ] || die "etcd took root's new password, but lets the former one in; run \`pulumi up\` again"
   say "root's password is the new one; the former is refused"
 }
 
-# A member that leaves in this same update does so last, and knows the former password alone.
-refuse_before_a_leave() {
+# Members, users and roles that go in this same update do so last, with the former password alone.
+refuse_before_removals() {
   load_members
   leaving=$(printf '%s\n' "$members" | awk -v stay=",$name=,$peers" '
-    $2 != "-" && !index(stay, "," $2 "=") { printf "%s%s", separator, $2; separator = " and " }')
+    $2 != "-" && !index(stay, "," $2 "=") { print "member", $2 }')
+  before=$(cat "$etc/declared" 2>/dev/null || :)
+  as_root auth/user/list '{}'
+  users_there=$(names_in users "$answer")
+  as_root auth/role/list '{}'
+  roles_there=$(names_in roles "$answer")
+  leaving=$(
+    say "$leaving"
+    each_of "$(lines_besides "$(section users "$before")" "$users")" "$users_there" | sed 's/^/user /'
+    each_of "$(lines_besides "$(section roles "$before")" "$roles")" "$roles_there" | sed 's/^/role /'
+  )
+  leaving=$(printf '%s\n' "$leaving" | sed '/^$/d')
   [ -z "$leaving" ] ||
-    die "root's password stays as it is: $leaving would leave with the former password in this same update. Put the line back or etcd_root_password_generation, and make the two changes one after the other"
+    die "root's password stays as it is: $(listed "$leaving") would be removed with the former password in this same update. Put the line back or etcd_root_password_generation, and make the two changes one after the other"
 }
+
+# The lines of $1 that are among those of $2, too.
+each_of() { printf '%s\n' "$1" | grep -Fx -e "$2" | sed '/^$/d' || :; }
 
 await_login() {
   give_up=$(($(date +%s) + 60))

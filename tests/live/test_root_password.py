@@ -60,7 +60,7 @@ def test_root_s_password_is_changed_by_number_and_a_cut_off_change_is_finished(
     # Who leaves does so with what the last update gave him.
     stack.set_secret("etcd_root_password", OTHER)
     write_hosts(stack, nodes, {1: {}, 2: {}}, etcd_root_password_generation=4)
-    assert "etcd-3 would leave with the former password" in stack.up(check=False).text
+    assert "member etcd-3 would be removed with the former password" in stack.up(check=False).text
     write_hosts(stack, nodes, {1: {}, 2: {}, 3: {}}, etcd_root_password_generation=4)
     stack.up()
     assert_is_root_s(stack, ask(stack), refused=GIVEN)

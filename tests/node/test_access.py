@@ -103,6 +103,17 @@ def test_the_password_stays_while_a_member_is_to_leave_with_it(cluster: Cluster)
     two = cluster(2).found(access=True)
     two.size = 1
     refused = two.access(1, NEW, PASSWORD, check=False)
-    assert "etcd-2 would leave with the former password" in refused.stderr
+    assert "member etcd-2 would be removed with the former password" in refused.stderr
     two.size = 2
+    # So do a user and a role that were declared, and are not any more.
+    was = ("--user", "gone", "--role", "kept")
+    two.run(1, "undeclared", *was, stdin=credentials())
+    for kind, name in (("user", "gone"), ("role", "kept"), ("role", "of nobody")):
+        two.call(1, f"auth/{kind}/add", {"name": name, "password": "x"}, two.token(1))
+    peers = ("--peers", two.urls([2]))
+    both = credentials(NEW, PASSWORD)
+    refused = two.run(1, "access", *peers, "--role", "kept", stdin=both, check=False)
+    assert ": user gone would be removed with the former password" in refused.stderr
+    two.call(1, "auth/user/delete", {"name": "gone"}, two.token(1))
+    two.call(1, "auth/role/delete", {"role": "kept"}, two.token(1))
     assert "root's password is the new one" in two.access(1, NEW, PASSWORD).stdout
