@@ -121,6 +121,13 @@ def expired(stack: Stack) -> Identity:
     return pem_of(ended.sign(signer, hashes.SHA256())), unlocked(key)
 
 
+def never_connects(asked: Asked, **environment: str | None) -> None:
+    """A gRPC client tries again and again, and is never told more than that time is up."""
+    refused = asked.run("get", "asked", "--command-timeout=1s", **environment)
+    assert refused.returncode != 0
+    assert "context deadline exceeded" in refused.stderr
+
+
 # --- by TLS, before any login
 
 
@@ -133,18 +140,14 @@ def test_no_certificate(three: Stack, lab: Lab, ask: Ask) -> None:
     for address in addresses(lab):
         for port in (CLIENT, PEER):
             assert "CERTIFICATE_REQUIRED" in said(address, port, trusting(three))
-    bare = ask(three).run(
-        "get", "asked", "--command-timeout=2s", ETCDCTL_CERT=None, ETCDCTL_KEY=None
-    )
-    assert bare.returncode != 0
-    assert "certificate required" in bare.stderr
+    never_connects(ask(three), ETCDCTL_CERT=None, ETCDCTL_KEY=None)
 
 
 @pytest.mark.parametrize(
-    ("whose", "alert", "word"),
+    ("whose", "alert"),
     [
-        (lambda _: issued_elsewhere(), "UNKNOWN_CA", "unknown certificate authority"),
-        (expired, "CERTIFICATE_EXPIRED|BAD_CERTIFICATE", "expired|bad certificate"),
+        (lambda _: issued_elsewhere(), "UNKNOWN_CA|BAD_CERTIFICATE"),
+        (expired, "CERTIFICATE_EXPIRED|BAD_CERTIFICATE"),
     ],
     ids=["of another CA", "expired"],
 )
@@ -155,16 +158,13 @@ def test_a_certificate_that_is_none(
     tmp_path: Path,
     whose: Callable[[Stack], Identity],
     alert: str,
-    word: str,
 ) -> None:
     identity = whose(three)
     context = trusting(three, tmp_path, identity)
     for address in addresses(lab):
         for port in (CLIENT, PEER):
             assert re.search(alert, said(address, port, context))
-    refused = showing(ask(three), tmp_path, identity).run("get", "asked", "--command-timeout=2s")
-    assert refused.returncode != 0
-    assert re.search(word, refused.stderr)
+    never_connects(showing(ask(three), tmp_path, identity))
 
 
 def test_a_client_s_certificate_at_the_peer_port(three: Stack, lab: Lab, ask: Ask) -> None:
@@ -207,8 +207,7 @@ def test_everything_without_tls(three: Stack, lab: Lab, ask: Ask) -> None:
                 connection.close()
             assert status == http.HTTPStatus.BAD_REQUEST
     plain = ",".join(f"http://{address}:{CLIENT}" for address in addresses(lab))
-    refused = ask(three).run("get", "asked", "--command-timeout=2s", ETCDCTL_ENDPOINTS=plain)
-    assert refused.returncode != 0
+    never_connects(ask(three), ETCDCTL_ENDPOINTS=plain)
 
 
 def open_ports(address: str) -> set[int]:
@@ -304,10 +303,7 @@ class Tool:
 
     def is_shut_out(self) -> None:
         for endpoint in self._asked.endpoints:
-            one = {"ETCDCTL_ENDPOINTS": endpoint}
-            refused = self._asked.run("get", "/tool/x", "--command-timeout=2s", **one)
-            assert refused.returncode != 0
-            assert "deadline exceeded" in refused.stderr
+            never_connects(self._asked, ETCDCTL_ENDPOINTS=endpoint)
             address = endpoint.removeprefix("https://").partition(":")[0]
             assert said(address, CLIENT, self._asked.context()) == ""
 
