@@ -39,7 +39,7 @@ do_tls() {
   ln -sfn "${new##*/}" "$pki.$$"
   mv -fT "$pki.$$" "$pki"
   [ -z "$last" ] || rm -rf "${etc:?}/$last"
-  say "certificate and key are in $pki${revoked:+; refused from now on: $revoked}"
+  say "certificate and key are in $pki${revoked:+; refused are $revoked}"
 }
 
 # etcd reads this list (DER) for each connection, and with one that it cannot read it refuses
