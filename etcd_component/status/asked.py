@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from etcd_component.status import access
+from etcd_component.status.access import Access
 from etcd_component.status.declared import CannotRead, Cluster
 
 SECONDS = 3
@@ -90,6 +92,8 @@ class Listing:
     refusal: str = ""
     """Why there is no list."""
     rbac: bool = True
+    access: Access | None = None
+    """None where nobody could be asked, and where authentication is off."""
 
 
 class Refused(Exception):  # noqa: N818 - what happened
@@ -290,6 +294,7 @@ def _listing(line: _Line, passwords: Sequence[str]) -> Listing:
         ),
         tuple((str(one.get("memberID", "")), str(one.get("alarm", ""))) for one in alarms),
         rbac=bool(token),
+        access=access.listed(lambda path, body: _call(line, path, body, token)) if token else None,
     )
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from etcd_component.render import NODE_PROGRAM, fingerprint
 from etcd_component.ssh import DEFAULT_PORT, Login
+from etcd_component.status import access
+from etcd_component.status.access import Access
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of any secret
 _OF_INSTANCE = "etcd:index:Instance$command:remote:Command"
@@ -75,6 +77,7 @@ class Cluster:
     client_key: str = field(repr=False)
     root_passwords: tuple[str, ...] = field(repr=False)
     """The wanted one, and the one before, which is root's until an update has got so far."""
+    access: Access = field(default_factory=Access)
 
 
 def export(stack: str) -> Mapping[str, Any]:
@@ -135,6 +138,11 @@ class _Kept:
         found: Mapping[str, Any] = self._by_name.get((kind, name), {}).get(part) or {}
         return found
 
+    def scripts(self) -> list[str]:
+        """What Commands do on nodes."""
+        made = (one.get("inputs", {}).get("create") for one in self._by_name.values())
+        return [one for one in made if isinstance(one, str)]
+
     def instances(self) -> list[str]:
         """Names of all whose files were put on a node once, and that were not given up."""
         names = {
@@ -169,6 +177,7 @@ def _clusters(kept: _Kept) -> Iterator[Cluster]:
                 _revealed(signed["certPem"]),
                 _revealed(request["privateKeyPem"]),
                 logins,
+                access.declared(kept.scripts(), name),
             )
 
 

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from urllib.parse import urlsplit
 
 from etcd_component.model import quorum
+from etcd_component.status import access
 from etcd_component.status.asked import Answer, Listed, Listing
 from etcd_component.status.declared import Cluster, Files, Member
 from etcd_component.status.machines import Facts
@@ -257,6 +258,7 @@ def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
         )
     if serving and seen.listing.members is None:
         yield Finding("no-list", f"members and alarms are not known: {seen.listing.refusal}")
+    yield from _of_access(seen, first)
     for id_, alarm in seen.listing.alarms:
         cure = (
             "no write is taken; compact, defragment one member after another, then"
@@ -266,6 +268,20 @@ def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
         )
         names = {one.id: one.name for one in seen.listing.members or ()}
         yield Finding("alarm", f"the alarm {alarm} is raised: {cure}", member=names.get(id_, ""))
+
+
+def _of_access(seen: Seen, first: str) -> Iterator[Finding]:
+    there, wanted = seen.listing.access, seen.cluster.access
+    if there is None:
+        return
+    for what in access.differences(wanted, there):
+        yield Finding("access", what, Remedy.REPAIR, first)
+    if who := access.undeclared(wanted, there):
+        what = (
+            f"nobody declared {who}; declare what is wanted, and remove the rest with etcdctl or"
+            " etcd_undeclared_access: remove"
+        )
+        yield Finding("undeclared", what, note=True)
 
 
 # ---- findings about members

@@ -18,7 +18,7 @@ import pytest
 
 from etcd_component import __main__ as command_line
 from etcd_component import model
-from etcd_component.status import declared, judged, machines, told
+from etcd_component.status import access, declared, judged, machines, told
 from etcd_component.status.asked import Answer, Listed, Listing
 from etcd_component.status.judged import Exit, Remedy, Seen, judge
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, SECRET, cluster, record
@@ -614,3 +614,57 @@ def test_what_a_node_prints_is_read_by_name() -> None:
     assert machines.parse("owner=\nseat=none\n").members == ()
     with pytest.raises(machines.NotLookedAt):
         machines.parse("Welcome to this machine\n")
+
+
+# ---- users and roles
+
+
+APP = model.Role(
+    "app",
+    (
+        model.Permission("readwrite", "prefix", "/my app/"),
+        model.Permission("read", "key", "/a"),
+        model.Permission("write", "range", "/c", "/f"),
+    ),
+)
+ANSWERS: dict[str, dict[str, Any]] = {
+    "auth/user/list": {"users": ["root", "zoe"]},
+    "auth/role/list": {"roles": ["app", "root"]},
+    "auth/user/get": {"roles": ["app"]},
+    "auth/role/get": {
+        "perm": [
+            {"key": "L2E="},
+            {"permType": "WRITE", "key": "L2M=", "range_end": "L2Y="},
+            {"permType": "READWRITE", "key": "L215IGFwcC8=", "range_end": "L215IGFwcDA="},
+        ]
+    },
+}
+
+
+def listing_access(seen: Seen, there: access.Access) -> Seen:
+    return dataclasses.replace(seen, listing=dataclasses.replace(seen.listing, access=there))
+
+
+@pytest.fixture(scope="module")
+def with_access() -> Seen:
+    users = (model.User("zoe", ("app",)),)
+    (wanted,) = declared.read(exported(cluster(3, roles=(APP,), users=users)), "test")
+    return listing_access(clean(wanted), access.listed(lambda path, _: ANSWERS[path]))
+
+
+def test_users_and_roles_are_compared_with_what_was_declared(with_access: Seen) -> None:
+    assert with_access.cluster.access == with_access.listing.access
+    there = access.Access(
+        {"zoe": frozenset({"other"}), "stranger": frozenset()}, {"by hand": frozenset()}
+    )
+    told = judge(listing_access(with_access, there)).findings
+    assert [(one.what.partition(";")[0], one.member, one.note) for one in told] == [
+        ("role app is not there", "etcd-1", False),
+        ("user zoe has other roles than were declared: other", "etcd-1", False),
+        ("nobody declared user stranger and role by hand", "", True),
+    ]
+    wanted = with_access.cluster.access
+    (other,) = access.differences(wanted, access.Access(wanted.users, {"app": frozenset()}))
+    assert other == "role app has other permissions than were declared"
+    (gone,) = access.differences(wanted, access.Access({}, wanted.roles))
+    assert gone == "user zoe is not there"
