@@ -144,6 +144,7 @@ def everything_changes_at_once(stack: Stack) -> None:
     assert "user app: its password changed" in changed
     assert "user tool: its password changed" in changed
     assert "warning: nobody declared user stranger; declare" in changed
+    assert "- nobody declared user stranger;" in stack.status().text
 
 
 def test_access_outlives_the_member_that_sets_it_up(nodes: Lab, project: Project, ask: Ask) -> None:
