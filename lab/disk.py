@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import keys, mounts
-from lab.shell import run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab.naming import Naming
 
 
@@ -22,17 +23,24 @@ def root(naming: Naming, number: int) -> Path:
     return home(naming, number) / "root"
 
 
-def mount(naming: Naming, number: int, base: Path) -> None:
-    """Mount the node's disk over `base`; a fresh one first gets what makes it this node's."""
-    place = root(naming, number)
-    upper, work = place.with_name("upper"), place.with_name("work")
-    for directory in (place, upper, work):
-        directory.mkdir(parents=True, exist_ok=True)
+def mount(naming: Naming, number: int, layers: Sequence[Path]) -> None:
+    """Mount the node's disk over a system; a fresh one first gets what makes it this node's."""
     unmount(naming, number)
-    options = f"lowerdir={base},upperdir={upper},workdir={work}"
-    run(["mount", "-t", "overlay", f"etcd-lab-{naming.name}", "-o", options, str(place)])
-    if not (upper / "etc/hostname").exists():
-        _personalise(naming, number, place)
+    mounts.overlay(f"etcd-lab-{naming.name}", home(naming, number), layers)
+    if not (home(naming, number) / "upper/etc/hostname").exists():
+        _personalise(naming, number, root(naming, number))
+
+
+def choose(naming: Naming, number: int, system: str) -> None:
+    """Write down which system is below the disk of a node, if it is not the base alone."""
+    home(naming, number).mkdir(parents=True, exist_ok=True)
+    (home(naming, number) / "system").write_text(system)
+
+
+def chosen(naming: Naming, number: int) -> str | None:
+    """Name of the system that was chosen for a node; None for the base."""
+    file = home(naming, number) / "system"
+    return file.read_text() if file.exists() else None
 
 
 def unmount(naming: Naming, number: int) -> None:
@@ -52,13 +60,13 @@ def _personalise(naming: Naming, number: int, place: Path) -> None:
     (place / "etc/hosts").write_text(
         f"127.0.0.1 localhost\n::1 localhost\n{naming.address(number)} node{number}\n"
     )
-    (place / "etc/resolv.conf").write_text(_resolvers())
+    (place / "etc/resolv.conf").write_text(resolvers())
     keys.install(naming, number, place)
     # Last, as it tells a disk that is ready from one that a killed run left half-written.
     (place / "etc/hostname").write_text(f"node{number}\n")
 
 
-def _resolvers() -> str:
+def resolvers() -> str:
     """Return the host's resolv.conf, or what stands behind one that points at the host itself."""
     for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
         lines = path.read_text().splitlines() if path.exists() else []

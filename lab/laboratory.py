@@ -20,6 +20,7 @@ from lab import (
     mounts,
     network,
     node,
+    postgres,
     releases,
     runlock,
     site,
@@ -143,14 +144,34 @@ class Lab:
             with ThreadPoolExecutor() as pool:
                 # Neither needs the other, and one waits for the network while the other computes.
                 building = pool.submit(self._ensure_releases)
-                system = base.ensure(self.say)
-                self._start_all(range(FIRST_NUMBER, FIRST_NUMBER + count), system)
+                base.ensure(self.say)
+                self._start_all(range(FIRST_NUMBER, FIRST_NUMBER + count))
                 for version, release in building.result().items():
                     archive.publish(self.naming, version, release)
             if archive.ensure_serving(self.naming):
                 self.say(f"archive server: started, {site.archive_url(self.naming)}")
             site.write(self.naming)
         return self.nodes()
+
+    def up_with_postgres(self, *numbers: int) -> None:
+        """Have these nodes running, with PostgreSQL, Patroni and vip-manager on their disks.
+
+        Such a node stays one until it is removed. The first time, its system is built.
+        """
+        self._require_machine()
+        with runlock.held(self.naming):
+            for number in numbers:
+                disk.choose(self.naming, number, postgres.NAME)
+            self._start_all(numbers)
+
+    def remove(self, which: int | str) -> None:
+        """Let a node die, and forget it: its disk, and what was on it instead of the base."""
+        number = self._known(which)
+        with runlock.held(self.naming):
+            node.kill(self.naming, number)
+            network.remove_namespace(self.naming, number)
+            mounts.remove_tree(disk.home(self.naming, number))
+        self.say(f"node{number}: removed")
 
     def down(self) -> None:
         """Stop the lab and remove every trace of it, whatever state it is in. The caches stay."""
@@ -176,14 +197,14 @@ class Lab:
         number = self._known(which)
         self._require_machine()
         with runlock.held(self.naming):
-            self._start_all([number], base.ensure(self.say))
+            self._start_all([number])
 
     def reboot(self, which: int | str) -> None:
         """Shut a node down in order, boot it again and wait for its sshd."""
         number = self._known(which)
         with runlock.held(self.naming):
             node.stop(self.naming, number)
-            self._start_all([number], base.ensure(self.say))
+            self._start_all([number])
 
     def wipe(self, which: int | str) -> None:
         """Empty the disk of a node that is down; it starts as a fresh machine with its address."""
@@ -270,27 +291,33 @@ class Lab:
         keys.ensure_login_key(naming)
         network.ensure_bridge(naming)
 
-    def _start_all(self, numbers: Sequence[int], system: Path) -> None:
+    def _start_all(self, numbers: Sequence[int]) -> None:
         naming = self.naming
         self._prepare()
         down = [number for number in numbers if not node.running(naming, number)]
         if down:
             self.say(f"nodes: starting {', '.join(naming.address(number) for number in down)}")
         with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(lambda number: node.boot(naming, number, system), down))
+            list(pool.map(lambda number: node.boot(naming, number, self._system(number)), down))
         keys.write_known_hosts(naming)
         isolated = {cut.address for cut in firewall.cuts(naming) if cut.other == ANYWHERE}
         for number in numbers:
             if naming.address(number) in isolated:
                 self.say(f"node{number}: cut off, so nobody waits for its sshd")
             else:
-                self._wait_for(number, system)
+                self._wait_for(number)
 
-    def _wait_for(self, number: int, system: Path) -> None:
+    def _system(self, number: int) -> tuple[Path, ...]:
+        """The layers below a node's disk."""
+        if disk.chosen(self.naming, number) == postgres.NAME:
+            return postgres.layers(self.say)
+        return (base.ensure(self.say),)
+
+    def _wait_for(self, number: int) -> None:
         if node.hangs(self.naming, number):
             # Seen on a loaded machine: nspawn stands still before the node's systemd says a word.
             self.say(f"node{number}: says nothing, so it is started once more")
-            node.boot(self.naming, number, system)
+            node.boot(self.naming, number, self._system(number))
         node.wait_for_ssh(self.naming, number)
 
     def _ensure_releases(self) -> dict[str, Path]:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.shell import attempt
+from lab.shell import attempt, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def overlay(name: str, home: Path, layers: Sequence[Path]) -> None:
+    """Mount `layers`, the upper one first, at `root` of `home`; what is written goes to `upper`."""
+    for directory in ("root", "upper", "work"):
+        (home / directory).mkdir(parents=True, exist_ok=True)
+    lower = ":".join(map(str, layers))
+    options = f"lowerdir={lower},upperdir={home / 'upper'},workdir={home / 'work'}"
+    run(["mount", "-t", "overlay", name, "-o", options, str(home / "root")])
 
 
 def below(directory: Path) -> list[str]:

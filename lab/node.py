@@ -25,12 +25,12 @@ _SILENT_SECONDS = 20.0
 _STOP_SECONDS = 30.0
 
 
-def boot(naming: Naming, number: int, base: Path) -> None:
+def boot(naming: Naming, number: int, layers: Sequence[Path]) -> None:
     """Start a node that is down, with the disk it has, or a fresh one. Does not wait for it."""
     kill(naming, number)
     keys.ensure_host_keys(naming, number)
     network.ensure_namespace(naming, number)
-    disk.mount(naming, number, base)
+    disk.mount(naming, number, layers)
     home = disk.home(naming, number)
     (home / "console.log").unlink(missing_ok=True)
     processes.launch(
@@ -47,6 +47,8 @@ def boot(naming: Naming, number: int, base: Path) -> None:
             "--timezone=off",
             "--link-journal=no",
             f"--network-namespace-path={network.namespace_file(naming, number)}",
+            # Its network is its own, and so are its addresses: one may move from node to node.
+            "--capability=CAP_NET_ADMIN",
             "--console=pipe",
             "--boot",
         ],
