@@ -1,10 +1,10 @@
 # Everything a person repeats. Logic is in toolchain/, one script per concern.
 
 STACK ?= three
-export SECRETS LAB JSON NO_SSH
+export SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy down outputs status env setup test lint bench
+.PHONY: help up preview destroy down outputs client status env setup test lint bench
 
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ preview: ## what `up` would change
 
 outputs: ## what the cluster offers, as JSON; SECRETS=1 shows secrets too
 	@toolchain/stack outputs '$(STACK)'
+
+client: ## files for a client, as NAME=pg-main DIR=./pg-main; AT=/etc/patroni/etcd is where they will lie, CLUSTER=etcd whose
+	@toolchain/stack client '$(STACK)'
 
 status: ## the members as they are, and what differs from the stack; JSON=1 for programs, NO_SSH=1 without the nodes
 	@toolchain/stack status '$(STACK)'

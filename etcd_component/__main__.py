@@ -1,4 +1,4 @@
-"""The command line: `python -m etcd_component status STACK`, in the project's directory."""
+"""The command line: `python -m etcd_component status|client`, in the project's directory."""
 
 import argparse
 import json
@@ -6,14 +6,16 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
+from etcd_component.given import CannotGive, give
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
 _WIDEST = 118
 
 
 def main() -> int:
-    """Do what the arguments say; the exit status is one of `Exit`."""
+    """Do what the arguments say; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m etcd_component")
     actions = parser.add_subparsers(dest="action", required=True)
     look = actions.add_parser(
@@ -28,11 +30,23 @@ def main() -> int:
     look.add_argument(
         "--no-ssh", action="store_true", help="do not look at files and units on the nodes"
     )
+    client = actions.add_parser(
+        "client", help="write what a client is given into a directory: files of mode 0600"
+    )
+    client.add_argument("stack", metavar="STACK")
+    client.add_argument("name", metavar="NAME", help="of the client, as in etcd_clients")
+    client.add_argument("directory", metavar="DIR", type=Path)
+    client.add_argument(
+        "--at", metavar="DIR", help="where the files will lie on the client's machine; default DIR"
+    )
+    client.add_argument("--cluster", help="whose client, where several have one of that name")
     try:
         given = parser.parse_args()
     except SystemExit as end:
         # argparse's own status for a wrong command line would say that there is no quorum.
         return Exit.UNREADABLE if end.code else Exit.WELL
+    if given.action == "client":
+        return _client(given)
     return _status(given.stack, over_ssh=not given.no_ssh, for_programs=given.json)
 
 
@@ -51,6 +65,19 @@ def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
         width = min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST)
         print(as_text(reports, width=width, colour=colour), end="")
     return max(one.exit for one in reports)
+
+
+def _client(given: argparse.Namespace) -> int:
+    try:
+        changed = give(
+            given.stack, given.name, given.directory, place=given.at, cluster=given.cluster
+        )
+    except CannotGive as reason:
+        print(f"client: {reason}", file=sys.stderr)
+        return 1
+    said = f"wrote {', '.join(changed)}" if changed else "all files are there already"
+    print(f"{given.name}: {said} ({given.directory})")
+    return 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pulumi
 
 from etcd_component import absence, access, rotation
 from etcd_component.client import Client
+from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
 from etcd_component.pki import Identity, Pki
@@ -133,6 +134,7 @@ class EtcdCluster(pulumi.ComponentResource):
             "client_cert": self.client.certificate,
             "client_key": self.client.key,
             "root_password": self.root_password,
+            "clients": self.given,
             "user_passwords": self.user_passwords,
             "etcdctl_env": self.etcdctl_env,
             "members": [
@@ -146,6 +148,28 @@ class EtcdCluster(pulumi.ComponentResource):
                 if not one.lost
             ],
         }
+
+    @property
+    def given(self) -> pulumi.Output[dict[str, Any]]:
+        """What each declared client is given, by name, once it can log in."""
+        declared = self._model.settings.clients
+        needed = [
+            pulumi.Output.all(
+                self.passwords[one.name],
+                self.ca_cert,
+                self.clients[one.name].certificate,
+                self.clients[one.name].key,
+            )
+            for one in declared
+        ]
+        return pulumi.Output.secret(
+            pulumi.Output.all(*needed).apply(
+                lambda known: {
+                    client.name: Given.to(client, self._model, *each).output
+                    for client, each in zip(declared, known, strict=True)
+                }
+            )
+        )
 
     @property
     def user_passwords(self) -> pulumi.Output[dict[str, str]]:

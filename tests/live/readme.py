@@ -35,7 +35,7 @@ def steps(text: str) -> list[Step]:
             found.append(Step(f"printf %s {shlex.quote(content)} > {path}"))
         else:
             line = content.rstrip("\n").replace("\n", "\\n")
-            found.append(Step(f"sed -i 's/^ *etcd_cluster: .*/&\\n{line}/' {path}"))
+            found.append(Step(f"sed -i 's|^ *etcd_cluster: .*|&\\n{line}|' {path}"))
     return found
 
 

@@ -290,11 +290,20 @@ class Stack:
             return
         exported = self.pulumi("stack", "export", "--show-secrets", keep=False, check=False)
         if exported.status == 0:
-            # The stack's own outputs are made of the others' secrets, and of much that is none.
-            resources = json.loads(exported.text)["deployment"].get("resources", [])[1:]
-            self.project.secrets.update(_secrets_in(resources))
+            # Outputs of the stack and of components are made of the others' secrets, and of much
+            # that is none.
+            resources = json.loads(exported.text)["deployment"].get("resources", [])
+            self.project.secrets.update(_secrets_in([one for one in resources if one["custom"]]))
 
     # --- clients
+
+    def client(self, name: str, directory: Path, *words: str) -> str:
+        """`python -m etcd_component client`, as `make client` runs it; what it says."""
+        done = self._python(
+            "client", "-m", "etcd_component", "client", *words, self.name, name, str(directory)
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def client_environment(self) -> dict[str, str]:
         """What evaluating `etcdctl_env` in a shell sets, exactly as the documentation says."""

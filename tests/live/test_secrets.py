@@ -42,9 +42,14 @@ def test_no_process_here_or_on_a_node_shows_a_secret(nodes: Lab, project: Projec
 
 def test_secrets_are_shown_as_such(three: Stack) -> None:
     shown = three.pulumi("stack", "output").text
-    for name in ("root_password", "client_key", "etcdctl_env"):
+    for name in ("root_password", "client_key", "etcdctl_env", "clients"):
         assert re.search(rf"{name}\s+\[secret\]", shown)
-    names = {"root_password": "string", "client_key": "key", "etcdctl_env": "shell"}
+    names = {
+        "root_password": "string",
+        "client_key": "key",
+        "etcdctl_env": "shell",
+        "clients": "map",
+    }
     exported = json.loads(three.pulumi("stack", "export").text)
     outputs = exported["deployment"]["resources"][0]["outputs"]
     assert all("ciphertext" in outputs[name] for name in names)

@@ -1,0 +1,126 @@
+"""`client`: what a client is given, written into a directory that only its owner can read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from etcd_component.given.texts import CA, CERTIFICATE, KEY, Given, texts_of
+
+_SECONDS = 120
+"""For Pulumi to give the outputs: a backend may be far away."""
+
+
+class CannotGive(Exception):  # noqa: N818 - the domain's word
+    """There is nothing to write, or it cannot be written; a sentence with the cure."""
+
+
+def give(
+    stack: str, name: str, directory: Path, *, place: str | None = None, cluster: str | None = None
+) -> list[str]:
+    """Write what a client is given into a directory; return the names of files that changed.
+
+    `place` is where the files will lie on the client's machine; by default they stay where they
+    are. `cluster` chooses among several of one stack. `pulumi` must be on PATH, and the current
+    directory the project's. Raises CannotGive.
+    """
+    given = chosen(_outputs(stack), stack, name, cluster)
+    texts = texts_of(given, place or str(directory.absolute()))
+    files = {KEY: given.key, CERTIFICATE: given.cert, CA: given.ca, **dict(texts)}
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return [one for one, text in files.items() if _written(directory / one, text)]
+    except OSError as reason:
+        raise CannotGive(f"{directory} cannot be written: {reason.strerror}") from None
+
+
+def chosen(outputs: Mapping[str, Any], stack: str, name: str, cluster: str | None) -> Given:
+    """What a client of a stack is given. Raises CannotGive."""
+    if "clients" not in outputs:
+        raise CannotGive(
+            f"the stack {stack} has no output `clients`, as before its first `pulumi up` and after"
+            " one that failed: run `pulumi up`"
+        )
+    known = [Given.read(one) for one in _entries(outputs["clients"])]
+    if not known:
+        raise CannotGive(f"the stack {stack} declares no client: write one into etcd_clients")
+    own = [one for one in known if cluster in (None, one.cluster)]
+    if not own:
+        clusters = sorted({one.cluster for one in known})
+        raise CannotGive(f"there is no cluster {cluster} with clients, but {', '.join(clusters)}")
+    found = [one for one in own if one.user == name]
+    if not found:
+        raise CannotGive(_unknown(name, sorted({one.user for one in own})))
+    if len(found) > 1:
+        clusters = sorted(one.cluster for one in found)
+        raise CannotGive(
+            f"the clusters {' and '.join(clusters)} have a client {name} each:"
+            f" say which one is meant, such as CLUSTER={clusters[0]}"
+        )
+    return found[0]
+
+
+def _entries(clients: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The clients of all clusters: where there are several, they stand below their names."""
+    return [
+        one
+        for each in clients.values()
+        for one in ([each] if isinstance(each.get("user"), str) else each.values())
+    ]
+
+
+def _unknown(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"there is no client {name}; {meant}There are: {', '.join(names)}"
+
+
+def _outputs(stack: str) -> Mapping[str, Any]:
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
+    try:
+        done = subprocess.run(
+            [*command, "--non-interactive"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError:
+        raise CannotGive('there is no `pulumi` on PATH; type: eval "$(make -s env)"') from None
+    except subprocess.TimeoutExpired:
+        raise CannotGive(f"the stack's backend gives no outputs within {_SECONDS} s") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
+        raise CannotGive(f"Pulumi does not give the outputs of the stack {stack}: {said}")
+    outputs: Mapping[str, Any] = json.loads(done.stdout)
+    return outputs
+
+
+def _written(file: Path, text: str) -> bool:
+    """Put a text into a file that only its owner can read; False if it was there before.
+
+    A reader has the old text or the new one, and never a part.
+    """
+    mode = 0o600
+    if (
+        file.is_file()
+        and file.read_text(encoding="utf-8") == text
+        and file.stat().st_mode & 0o777 == mode
+    ):
+        return False
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return True
