@@ -95,6 +95,14 @@ def test_the_state_of_an_update_says_what_was_put_on_each_node(three: declared.C
     assert three.root_passwords == (PASSWORD,)
 
 
+def test_members_that_sign_tokens_run_what_the_stack_says() -> None:
+    (found,) = declared.read(exported(cluster(1, auth_token="jwt")), "test")
+    files = found.members[0].files
+    assert files is not None
+    assert "auth-token: jwt" in files.settings
+    assert files.rolled_out
+
+
 def test_login_and_repair_number_are_the_host_s_own() -> None:
     wanted = cluster(1)
     host = wanted.instances[0]
