@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+import yaml
 
 from lab import Lab
 from tests.live.cluster import Asked
-from tests.live.conftest import Ask, inventory
+from tests.live.conftest import inventory
 from tests.live.nodes import FIRST, process
 from tests.live.stack import CHECKOUT, Project
 
@@ -32,27 +35,33 @@ def printed(asked: Asked, *program: str, language: str) -> str:
     return str(done.stdout)
 
 
-def test_the_page_s_lines_work_as_they_stand_there(nodes: Lab, project: Project, ask: Ask) -> None:
-    stack = project.stack(inventory(nodes, 1))
+def test_the_page_s_lines_work_as_they_stand_there(
+    nodes: Lab, project: Project, etcdctl: Path, tmp_path: Path
+) -> None:
+    (declared,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    stack = project.stack(inventory(nodes, 1, **yaml.safe_load(declared)))
     stack.up()
-    asked = ask(stack)
-    assert printed(asked, sys.executable, "-", language="python") == "[b'hello']\n"
-    asked("put", "/tool/greeting", "by Go")
-    said = printed(asked, "sh", "-eu", language="sh")
-    assert '"kvs":[{' in said
-    assert asked("get", "--print-value-only", "/tool/greeting") == "hello"
+    stack.client("tool", tmp_path / "tool")
+    asked = Asked(stack.evaluated(f". {tmp_path}/tool/etcdctl.env"), etcdctl)
+    assert asked.environment["ETCDCTL_USER"] == "tool"
 
-    # With tokens of the other kind nothing is different for them.
+    def assert_all_are_served() -> None:
+        assert printed(asked, sys.executable, "-", language="python") == "[b'hello']\n"
+        asked("put", "/tool/greeting", "by Go")
+        assert '"kvs":[{' in printed(asked, "sh", "-eu", language="sh")
+        assert asked("get", "--print-value-only", "/tool/greeting") == "hello"
+
+    assert_all_are_served()
+    assert "permission denied" in asked.run("put", "/other", "by Go").stderr
+
+    # With tokens of the other kind, and with other keys for them, nothing is different.
     stack.edit(etcd_auth_token="jwt")
-    preview = stack.preview().text
-    assert "+ auth-token: jwt,pub-key=/etc/etcd/etcd/pki/token.pub" in preview
+    assert "+ auth-token: jwt,pub-key=/etc/etcd/etcd/pki/token.pub" in stack.preview().text
     assert "etcd-1: restarted" in stack.up().text
-    assert printed(asked, sys.executable, "-", language="python") == "[b'hello']\n"
-    assert '"kvs":[{' in printed(asked, "sh", "-eu", language="sh")
-    assert asked("get", "--print-value-only", "/tool/greeting") == "hello"
+    assert_all_are_served()
     before = process(nodes, FIRST)
     assert stack.up().changed == {}
     assert process(nodes, FIRST) == before
     stack.edit(etcd_auth_token_generation=2)
     assert "etcd-1: restarted" in stack.up().text
-    assert asked("get", "--print-value-only", "/tool/greeting") == "hello"
+    assert_all_are_served()
