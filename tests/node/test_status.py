@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 from etcd_component import render
@@ -79,6 +80,7 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     assert said.text("unit_file") == render.unit(model, instance)
     assert said["program"] == hashlib.sha256(render.node_program().encode()).hexdigest()
     assert said["ca.crt"] == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
+    assert base64.b64decode(said["revoked.crl"]) == two.authority.crl()
     assert (said["version"], said["reported"]) == (two.version, two.version)
     names = ("unit", "starts_at_boot", "unit_is_loaded", "runs_the_files", "composed", "seat")
     assert [said[name] for name in names] == ["active", "yes", "yes", "yes", "yes", "taken"]

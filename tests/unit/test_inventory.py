@@ -424,6 +424,10 @@ def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
         ("etcd_log_level", "warning", "is not one of debug, info, warn"),
         ("etcd_options", ["a"], "it is a list, not a mapping"),
         ("etcd_options", {"no-such-key": 1}, "etcd 3.6 does not know it"),
+        # What would make a certificate alone a login, or put another list in the place of ours.
+        ("etcd_options", {"client-transport-security": {"client-cert-auth": True}}, "writes it"),
+        ("etcd_options", {"client-cert-auth": True}, "etcd 3.6 does not know it"),
+        ("etcd_options", {"ClientTLSInfo": {"CRLFile": ""}}, "etcd 3.6 does not know it"),
         ("etcd_root_password", "", "it is empty"),
         ("etcd_root_password", 12345678, "it is not text"),
         ("etcd_root_password", "é" * 37, "it has 74 bytes"),
