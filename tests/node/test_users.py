@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.authority import token_keys
+from tests.node.conftest import Cluster
 from tests.node.members import Done, Members, credentials, eventually
 
 APP = ("--name", "app", "--readwrite", "prefix", "/app/")
@@ -315,3 +317,25 @@ def test_it_goes_on_while_the_member_s_own_etcd_is_restarted(members: Members) -
     user(members, "app", "app")
     restart.wait(timeout=30)
     eventually("the user is let in", lambda: lets_in(members, "app"))
+
+
+@pytest.mark.parametrize("version", ["3.5.35", "3.7.3"])
+def test_it_is_the_same_with_every_line_of_releases_and_with_signed_tokens(
+    cluster: Cluster, version: str
+) -> None:
+    one = cluster(1, version=version, token_keys=token_keys()).found(access=True)
+    many = (*APP, "--read", "key", "/a", "--write", "range", "/c", "/f")
+    role(one, *many)
+    user(one, "app", "app")
+    assert len(permissions(one, "app")) == 3
+    assert role(one, *many).stdout == "role app: as it should be\n"
+    assert user(one, "app", "app").stdout == "user app: as it should be\n"
+
+    role(one, *APP)
+    user(one, "app", password="new")
+    one.call(1, "auth/user/add", {"name": "zoë", "password": "p"}, one.token())
+    assert "nobody declared user zoë;" in undeclared(one, "--user", "app", "--role", "app")
+    assert permissions(one, "app") == [("READWRITE", b"/app/", b"/app0")]
+    assert (roles_of(one, "app"), lets_in(one, "app", SECRET)) == ([], None)
+    assert lets_in(one, "app", "new")
+    assert "is removed" in drop(one, "user", "app") + drop(one, "role", "app")

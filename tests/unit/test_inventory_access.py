@@ -212,7 +212,7 @@ def role(*permissions: Any) -> dict[str, Any]:
         (user(roles=["zzz"]), f"{USER}.roles", "no role zzz", "declare it in etcd_roles"),
         (user(pasword="secret"), f"{USER}.pasword", "no such field", "did you mean password?"),
         (user(password=""), f"{USER}.password", "it is empty", "to have one generated"),
-        (user(password="a\tb"), f"{USER}.password", "control character", "printable"),
+        (user(password="a\tb"), f"{USER}.password", "does not print", "printable"),
         (user(password="é" * 37), f"{USER}.password", "it has 74 bytes", "bcrypt takes no more"),
         (user(password="a", password_generation=2), USER, "password and password_gen", "keep one"),
         (plain(password="a", password_generation=2), CLIENT, "password and password_gen", "keep"),
