@@ -315,7 +315,10 @@ def password(value: Any) -> str:
         cure = f"use {MAX_PASSWORD_BYTES} bytes at most: bcrypt takes no more"
         raise Wrong(f"it has {length} bytes", cure)
     if not value.isprintable():
-        raise Wrong("it has a line break or another character that does not print", "use printable characters")
+        raise Wrong(
+            "it has a line break or another character that does not print",
+            "use printable characters",
+        )
     return value
 
 
