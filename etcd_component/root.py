@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -35,16 +36,18 @@ def root_of(
     number = settings.root_password_generation
     current = remember(
         _name(cluster, number),
-        triggers=[this_run],
+        # The first has none: what a state lacks, a preview does not know.
+        triggers=[this_run] if number > 1 else None,
         secret=settings.root_password or generated_password(),
         opts=opts,
     )
     before: pulumi.Input[str | None] = ""
+    begun: pulumi.Input[Sequence[str] | None] = None
     if number > 1:
         # Made only now, it holds nothing: then root never had that password.
         former = remember(_name(cluster, number - 1), secret="", opts=opts)
-        before = former.stdin
-    known = pulumi.Output.all(current.stdin, before, current.triggers, owner).apply(
+        before, begun = former.stdin, current.triggers
+    known = pulumi.Output.all(current.stdin, before, begun, owner).apply(
         lambda found: _judged(
             cluster, found[0], found[1], founded=list(found[2] or []) == [found[3]]
         )
