@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import pulumi
-from pulumi_command import local
 
 from etcd_component.model import Client as Model
 from etcd_component.pki import Identity, Pki, Revoked
+from etcd_component.remote import collect
 
 
 class Client(pulumi.ComponentResource):
@@ -25,7 +25,10 @@ class Client(pulumi.ComponentResource):
         super().__init__("etcd:index:Client", f"{cluster}:{model.name}", None, opts)
         self._model = model
         self._name = f"{cluster}:{model.name}"
-        former = {one: self._recalled(one) for one in range(1, model.cert_generation)}
+        own = pulumi.ResourceOptions(parent=self)
+        former = {
+            one: collect(self._serials(one), opts=own) for one in range(1, model.cert_generation)
+        }
         self.revoked = pulumi.Output.all(*(former[one].stdout for one in model.revoked)).apply(
             lambda lists: [
                 Revoked(f"{model.name}:{generation}", serial)
@@ -42,22 +45,13 @@ class Client(pulumi.ComponentResource):
             common_name=self._model.name,
             generation=self._model.cert_generation,
         )
-        local.Command(
+        collect(
             self._serials(self._model.cert_generation),
-            create=identity.serial.apply(lambda serial: f"echo {serial}"),
-            # The former ones stay, as the state has them.
-            update=identity.serial.apply(lambda serial: f'echo "$PULUMI_COMMAND_STDOUT" {serial}'),
+            word=identity.serial,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
         return identity
-
-    def _recalled(self, generation: int) -> local.Command:
-        """What a generation that is over has left: whatever is passed in, its output stays."""
-        return local.Command(
-            self._serials(generation),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["*"]),
-        )
 
     def _serials(self, generation: int) -> str:
         return f"{self._name}:serials-{generation}"

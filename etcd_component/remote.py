@@ -1,4 +1,4 @@
-"""Commands on nodes: the only user of pulumi_command.
+"""Commands, on nodes nearly all: the only user of pulumi_command.
 
 Every Command's text is short and holds no secret, because a failing Command prints it; secrets
 go in on standard input. Every text may run again after a half-done run, because a Command runs
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi_command import remote
+from pulumi_command import local, remote
 
 from etcd_component.model import Node
 from etcd_component.render import NODE_PROGRAM
@@ -128,6 +128,27 @@ def remember(
         triggers=list(triggers) if triggers is not None else None,
         stdin=None if secret is None else pulumi.Output.secret(secret),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["*"])),
+    )
+
+
+def collect(
+    name: str, *, opts: pulumi.ResourceOptions, word: pulumi.Output[str] | None = None
+) -> local.Command:
+    """A Command whose output is every word that it was ever given. It runs where Pulumi does.
+
+    Without a word it keeps those that it has. Words have nothing in them that a shell reads.
+    """
+    if word is None:
+        return local.Command(
+            name,
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["*"])),
+        )
+    return local.Command(
+        name,
+        create=word.apply(lambda given: f"echo {given}"),
+        # The former ones stand in the state.
+        update=word.apply(lambda given: f'echo "$PULUMI_COMMAND_STDOUT" {given}'),
+        opts=opts,
     )
 
 
