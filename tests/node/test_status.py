@@ -100,13 +100,13 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
     in_parallel(lambda seq: three.seat(seq, founders=[1, 2]), [1, 2])
     urls = {seq: three.instance(seq).client_url for seq in three.everyone}
 
-    open_to_all = ask_cluster([(urls[1], direct)], three.tls, "any password")
+    open_to_all = ask_cluster([(urls[1], direct)], three.tls, ["any password"])
     assert not open_to_all.rbac
     assert open_to_all.members is not None
     three.access()
     assert (
         "invalid user ID or password"
-        in ask_cluster([(urls[1], direct)], three.tls, "wrong").refusal
+        in ask_cluster([(urls[1], direct)], three.tls, ["wrong"]).refusal
     )
 
     eventually("another member is taken", lambda: three.seat(3, check=False).returncode == 0)
@@ -118,7 +118,7 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
         assert (one.version, one.cluster_version) == ("3.6.16", "3.6.0")
         assert one.index >= one.applied > 0
         assert one.quota >= one.size >= one.in_use > 0
-    listing = ask_cluster([(urls[1], direct)], three.tls, PASSWORD)
+    listing = ask_cluster([(urls[1], direct)], three.tls, [PASSWORD])
     assert listing.rbac
     assert {(one.name, one.id) for one in listing.members or ()} == {
         (f"etcd-{seq}", answers[seq].id) for seq in three.everyone
