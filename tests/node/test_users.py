@@ -77,6 +77,15 @@ def lets_in(members: Members, name: str, password: str = SECRET) -> str | None:
     return answer.get("token")
 
 
+def metric(members: Members, name: str) -> float:
+    connection = members.connect(1)
+    connection.request("GET", "/metrics")
+    said = connection.getresponse().read().decode()
+    connection.close()
+    (value,) = [line.split()[1] for line in said.splitlines() if line.startswith(f"{name} ")]
+    return float(value)
+
+
 def permissions(members: Members, name: str) -> list[tuple[str, bytes, bytes]]:
     answer = members.call(1, "auth/role/get", {"role": name}, members.token())
     return sorted(
@@ -274,8 +283,10 @@ def test_a_run_that_was_killed_half_way_is_completed(members: Members) -> None:
 
     # Killed at any moment, it leaves nothing that the next run does not finish.
     many = [word for n in range(MANY) for word in ("--read", "key", f"/k{n}")]
+    before = metric(members, "etcd_debugging_auth_revision")
     begun = members.begin(1, "role", "--name", "many", *many, stdin=credentials())
-    eventually("it has begun", lambda: len(permissions(members, "many")) > 3)
+    # No login here, which could cross the changes and be refused until all are made.
+    eventually("it has begun", lambda: metric(members, "etcd_debugging_auth_revision") > before + 5)
     members.kill_program(1, "role")
     begun.wait(timeout=20)
     assert 3 < len(permissions(members, "many")) < MANY
