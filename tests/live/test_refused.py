@@ -32,7 +32,6 @@ from tests.live.stack import Stack
 
 COUNT = 3
 SSH, CLIENT, PEER = 22, 2379, 2380
-PASSWORD = "of the client's own choice"
 
 Identity = tuple[str, str]
 """A certificate and its key, PEM."""
@@ -286,12 +285,13 @@ def test_no_password_and_a_wrong_one(three: Stack, ask: Ask) -> None:
 class Tool:
     """The client `tool`, with one of its certificates."""
 
-    def __init__(self, asked: Asked, place: Path, identity: Identity) -> None:
-        login = {"ETCDCTL_USER": "tool", "ETCDCTL_PASSWORD": PASSWORD}
+    def __init__(self, asked: Asked, place: Path, identity: Identity, password: str) -> None:
+        login = {"ETCDCTL_USER": "tool", "ETCDCTL_PASSWORD": password}
         self._asked = showing(asked, place / number(identity), identity, **login)
+        self._password = password
 
     def reads_its_keys(self) -> None:
-        token = logged_in_over_http(self._asked, "tool", PASSWORD)
+        token = logged_in_over_http(self._asked, "tool", self._password)
         assert '"count"' in asked_over_http(self._asked, "/tool/x", token)
         assert self._asked("get", "/tool/x", "--print-value-only") == "1"
 
@@ -300,7 +300,7 @@ class Tool:
         for key in ("/tool", "/tool0", "/other"):
             assert "permission denied" in self._asked.run("get", key).stderr
             assert "permission denied" in self._asked.run("put", key, "1").stderr
-        token = logged_in_over_http(self._asked, "tool", PASSWORD)
+        token = logged_in_over_http(self._asked, "tool", self._password)
         assert re.match("403 .*permission denied", asked_over_http(self._asked, "/other", token))
 
     def is_shut_out(self) -> None:
@@ -311,7 +311,7 @@ class Tool:
 
 
 def declare(stack: Stack, **more: object) -> None:
-    tool = {"kind": "plain", "prefix": "/tool/", "password": PASSWORD}
+    tool = {"kind": "plain", "prefix": "/tool/"}
     stack.edit(etcd_clients={"tool": tool | more})
 
 
@@ -319,12 +319,16 @@ def test_a_client_at_other_keys_and_once_its_certificate_is_revoked(
     three: Stack, lab: Lab, ask: Ask, tmp_path: Path
 ) -> None:
     before = three.config
-    three.project.secrets.add(PASSWORD)
     declare(three)
     three.up()
     running = processes(lab, COUNT)
+    password = three.output("user_passwords")["tool"]
+
+    def tool(identity: Identity) -> Tool:
+        return Tool(ask(three), tmp_path, identity, password)
+
     first = identity_of(three)
-    Tool(ask(three), tmp_path, first).reaches_no_other_key()
+    tool(first).reaches_no_other_key()
 
     # Renewed, which leaves the former one valid.
     three.edit(etcd_cert_days=1800)
@@ -333,7 +337,7 @@ def test_a_client_at_other_keys_and_once_its_certificate_is_revoked(
     assert number(renewed) != number(first)
     by_hand = made_by_hand(three, 600)
     for valid in (first, renewed, by_hand):
-        Tool(ask(three), tmp_path, valid).reads_its_keys()
+        tool(valid).reads_its_keys()
 
     declare(three, cert_generation=2, revoked=[1])
     with_colons = ":".join(re.findall("..", number(by_hand).zfill(40))).upper()
@@ -343,9 +347,9 @@ def test_a_client_at_other_keys_and_once_its_certificate_is_revoked(
         assert shown.text.count(f"--revoked tool:1={number(revoked)}") == COUNT, shown.text
     three.up()
     for revoked in (first, renewed, by_hand):
-        Tool(ask(three), tmp_path, revoked).is_shut_out()
+        tool(revoked).is_shut_out()
     second = identity_of(three, generation=2)
-    Tool(ask(three), tmp_path, second).reads_its_keys()
+    tool(second).reads_its_keys()
     assert processes(lab, COUNT) == running
     assert three.preview().changed == {}
     assert three.status().status == 0, three.status().text

@@ -248,13 +248,14 @@ def test_no_step_of_a_rotation_cuts_a_member_off(cluster: Cluster) -> None:
     serials = [three.serial(seq) for seq in three.everyone]
 
     def refused(seq: int, signer: Authority, *trusted: Authority) -> str:
-        before = three.shell(seq, f"cat {PKI}/*")
+        before = three.shell(seq, f"cat {PKI}/* | base64")
         done = deliver(three, seq, signer, *trusted)
         assert done.returncode == 1
         assert "Nothing was changed" in done.stderr
         assert "BEGIN" not in done.stderr
         assert (
-            three.shell(seq, f"cat {PKI}/*; ls -d /etc/etcd/etcd/pki-* | wc -l") == before + "\n1"
+            three.shell(seq, f"cat {PKI}/* | base64; ls -d /etc/etcd/etcd/pki-* | wc -l")
+            == before + "\n1"
         )
         return done.stderr
 
