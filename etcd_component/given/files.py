@@ -5,16 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from etcd_component import backend
 from etcd_component.given.texts import CA, CERTIFICATE, KEY, Given, texts_of
-
-_SECONDS = 120
-"""For Pulumi to give the outputs: a backend may be far away."""
 
 
 class CannotGive(Exception):  # noqa: N818 - the domain's word
@@ -82,24 +79,10 @@ def _unknown(name: str, names: Sequence[str]) -> str:
 
 
 def _outputs(stack: str) -> Mapping[str, Any]:
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
     try:
-        done = subprocess.run(
-            [*command, "--non-interactive"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except FileNotFoundError:
-        raise CannotGive('there is no `pulumi` on PATH; type: eval "$(make -s env)"') from None
-    except subprocess.TimeoutExpired:
-        raise CannotGive(f"the stack's backend gives no outputs within {_SECONDS} s") from None
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
-        raise CannotGive(f"Pulumi does not give the outputs of the stack {stack}: {said}")
-    outputs: Mapping[str, Any] = json.loads(done.stdout)
+        outputs: Mapping[str, Any] = json.loads(backend.ask(stack, "outputs", "output", "--json"))
+    except backend.NoAnswer as reason:
+        raise CannotGive(str(reason)) from None
     return outputs
 
 

@@ -6,12 +6,12 @@ shows it. Expected files are the texts that were sent to the nodes, so nothing i
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from etcd_component import backend
 from etcd_component.render import NODE_PROGRAM, fingerprint
 from etcd_component.ssh import DEFAULT_PORT, Login
 from etcd_component.status import access
@@ -19,8 +19,6 @@ from etcd_component.status.access import Access
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of any secret
 _OF_INSTANCE = "etcd:index:Instance$command:remote:Command"
-_SECONDS = 120
-"""For Pulumi to give the state: a backend may be far away."""
 
 
 class CannotRead(Exception):  # noqa: N818 - the domain's word
@@ -82,25 +80,10 @@ class Cluster:
 
 def export(stack: str) -> Mapping[str, Any]:
     """The state of a stack, secrets in the clear: for `read` alone. Raises CannotRead."""
-    command = ["pulumi", "stack", "export", "--show-secrets", "--stack", stack]
     try:
-        done = subprocess.run(
-            [*command, "--non-interactive"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except FileNotFoundError:
-        raise CannotRead('there is no `pulumi` on PATH; type: eval "$(make -s env)"') from None
-    except subprocess.TimeoutExpired:
-        raise CannotRead(f"the stack's backend gives no state within {_SECONDS} s") from None
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
-        raise CannotRead(f"Pulumi does not give the state of the stack {stack}: {said}")
-    try:
-        state: Mapping[str, Any] = json.loads(done.stdout)["deployment"]
+        state: Mapping[str, Any] = json.loads(backend.ask(stack, "state", "export"))["deployment"]
+    except backend.NoAnswer as reason:
+        raise CannotRead(str(reason)) from None
     except (ValueError, KeyError):
         raise CannotRead(f"what Pulumi gives is no state of the stack {stack}") from None
     return state

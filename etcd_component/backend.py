@@ -1,0 +1,36 @@
+"""What Pulumi tells of a stack, for the command line."""
+
+import subprocess
+
+_SECONDS = 120
+"""For Pulumi to answer: a backend may be far away."""
+
+
+class NoAnswer(Exception):  # noqa: N818 - what happened
+    """Pulumi does not say; a sentence with the reason, and the cure where there is one."""
+
+
+def ask(stack: str, what: str, *words: str) -> str:
+    """What `pulumi stack` with these words prints of a stack, secrets in the clear.
+
+    `what` names it for a message. `pulumi` must be on PATH, and the current directory the
+    project's. Raises NoAnswer.
+    """
+    command = ["pulumi", "stack", *words, "--show-secrets", "--stack", stack]
+    try:
+        done = subprocess.run(
+            [*command, "--non-interactive"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError:
+        raise NoAnswer('there is no `pulumi` on PATH; type: eval "$(make -s env)"') from None
+    except subprocess.TimeoutExpired:
+        raise NoAnswer(f"the stack's backend gives no {what} within {_SECONDS} s") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
+        raise NoAnswer(f"Pulumi does not give the {what} of the stack {stack}: {said}")
+    return done.stdout
