@@ -41,16 +41,13 @@ refuse_before_removals() {
   roles_there=$(names_in roles "$answer")
   leaving=$(
     say "$leaving"
-    each_of "$(lines_besides "$(section users "$before")" "$users")" "$users_there" | sed 's/^/user /'
-    each_of "$(lines_besides "$(section roles "$before")" "$roles")" "$roles_there" | sed 's/^/role /'
+    lines_among "$(lines_besides "$(section users "$before")" "$users")" "$users_there" | sed 's/^/user /'
+    lines_among "$(lines_besides "$(section roles "$before")" "$roles")" "$roles_there" | sed 's/^/role /'
   )
   leaving=$(printf '%s\n' "$leaving" | sed '/^$/d')
   [ -z "$leaving" ] ||
     die "root's password stays as it is: $(listed "$leaving") would be removed with the former password in this same update. Put the line back or etcd_root_password_generation, and make the two changes one after the other"
 }
-
-# The lines of $1 that are among those of $2, too.
-each_of() { printf '%s\n' "$1" | grep -Fx -e "$2" | sed '/^$/d' || :; }
 
 await_login() {
   give_up=$(($(date +%s) + 60))

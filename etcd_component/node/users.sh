@@ -273,6 +273,9 @@ listed() { printf '%s' "$1" | awk '{ printf "%s%s", (NR > 1 ? ", " : ""), $0 }';
 # The lines of $1 that are not among those of $2.
 lines_besides() { printf '%s\n' "$1" | grep -Fvx -e "$2" -e '' || :; }
 
+# The lines of $1 that are among those of $2, too.
+lines_among() { printf '%s\n' "$1" | grep -Fx -e "$2" | sed '/^$/d' || :; }
+
 # Call $1 with each of the lines of $2.
 each_line() {
   rest=$2
