@@ -56,7 +56,7 @@ def test_two_lost_of_five_go_in_one_edit_and_one_that_answers_is_not_lost(
     assert "dial" not in stack.up().text.lower()
 
 
-def test_a_machine_that_is_off_is_named_and_the_next_up_finishes(
+def test_a_machine_that_is_off_or_cut_off_is_named_and_the_next_up_finishes(
     nodes: Lab, project: Project, ask: Ask
 ) -> None:
     stack = project.stack(inventory(nodes, 3))
@@ -72,10 +72,14 @@ def test_a_machine_that_is_off_is_named_and_the_next_up_finishes(
     assert "snapshot-count: 20000" in shell(nodes, FIRST, "cat /etc/etcd/etcd/etcd.yaml")
     assert processes(nodes, 2) == before
 
-    write_hosts(stack, nodes, {1: {}, 2: {}, 3: {}, 4: {}}, etcd_snapshot_count=20000)
-    failed = stack.up(check=False, seconds=100)
-    assert failed.status != 0
     nodes.start(FIRST + 2)
+    nodes.cut(FIRST + 2)
+    write_hosts(stack, nodes, {1: {}, 2: {}, 3: {}, 4: {}}, etcd_snapshot_count=20000)
+    failed = stack.up(check=False, seconds=240)
+    assert failed.status != 0
+    assert nodes.address(2) in failed.text
+    assert processes(nodes, 2) == before
+    nodes.heal(FIRST + 2)
     stack.up()
     assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 3, 4)) == cluster_id
     for number in range(FIRST, FIRST + 4):
