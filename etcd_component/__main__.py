@@ -1,4 +1,4 @@
-"""The command line: `python -m etcd_component status|client`, in the project's directory."""
+"""The command line: `python -m etcd_component ACTION`, in the project's directory."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from etcd_component import monitoring
 from etcd_component.given import CannotGive, give
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
@@ -40,6 +41,16 @@ def main() -> int:
         "--at", metavar="DIR", help="where the files will lie on the client's machine; default DIR"
     )
     client.add_argument("--cluster", help="whose client, where several have one of that name")
+    watch = actions.add_parser(
+        "monitoring",
+        help="write what Prometheus or VictoriaMetrics reads into a directory: targets, scrape"
+        " jobs, certificates, rules",
+    )
+    watch.add_argument("stack", metavar="STACK")
+    watch.add_argument("directory", metavar="DIR", type=Path)
+    watch.add_argument(
+        "--at", metavar="DIR", help="where the files will lie on the machine that reads them"
+    )
     try:
         given = parser.parse_args()
     except SystemExit as end:
@@ -47,6 +58,8 @@ def main() -> int:
         return Exit.UNREADABLE if end.code else Exit.WELL
     if given.action == "client":
         return _client(given)
+    if given.action == "monitoring":
+        return _monitoring(given)
     return _status(given.stack, over_ssh=not given.no_ssh, for_programs=given.json)
 
 
@@ -77,6 +90,21 @@ def _client(given: argparse.Namespace) -> int:
         return 1
     said = f"wrote {', '.join(changed)}" if changed else "all files are there already"
     print(f"{given.name}: {said} ({given.directory})")
+    return 0
+
+
+def _monitoring(given: argparse.Namespace) -> int:
+    try:
+        changes = monitoring.write(given.stack, given.directory, place=given.at)
+    except monitoring.CannotWrite as reason:
+        print(f"monitoring: {reason}", file=sys.stderr)
+        return 1
+    said = [
+        f"{did} {', '.join(paths)}"
+        for did, paths in (("wrote", changes.wrote), ("removed", changes.removed))
+        if paths
+    ]
+    print(f"{'; '.join(said) or 'all files are there already'} ({given.directory})")
     return 0
 
 

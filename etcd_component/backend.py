@@ -1,6 +1,9 @@
 """What Pulumi tells of a stack, for the command line."""
 
+import json
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
 _SECONDS = 120
 """For Pulumi to answer: a backend may be far away."""
@@ -34,3 +37,9 @@ def ask(stack: str, what: str, *words: str) -> str:
         said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
         raise NoAnswer(f"Pulumi does not give the {what} of the stack {stack}: {said}")
     return done.stdout
+
+
+def outputs(stack: str) -> Mapping[str, Any]:
+    """The outputs of a stack, secrets in the clear. Raises NoAnswer."""
+    found: Mapping[str, Any] = json.loads(ask(stack, "outputs", "output", "--json"))
+    return found

@@ -12,6 +12,7 @@ from etcd_component.client import Client
 from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
 from etcd_component.model import Cluster
+from etcd_component.monitoring import Watched, bundle
 from etcd_component.pki import Identity, Pki
 from etcd_component.remote import remember
 from etcd_component.root import root_of
@@ -34,6 +35,8 @@ class EtcdCluster(pulumi.ComponentResource):
     """The certificate and key of who looks after the cluster."""
     clients: dict[str, Identity]
     """Those of each declared client, by its name."""
+    watcher: Identity
+    """The certificate and key of who reads the metrics; without a password it gets no further."""
     root_password: pulumi.Output[str]
     passwords: dict[str, pulumi.Output[str]]
     """Of every declared user and client, by name; known when etcd takes it."""
@@ -105,12 +108,17 @@ class EtcdCluster(pulumi.ComponentResource):
         self.client = pki.client(
             f"{model.name}-client", pulumi.ResourceOptions(parent=self, depends_on=certified)
         )
+        self.watcher = pki.client(
+            f"{model.name}-monitoring",
+            pulumi.ResourceOptions(parent=self, depends_on=certified),
+            common_name="monitoring",
+        )
         self.clients = {name: one.certify(pki, certified) for name, one in clients.items()}
         done += rotation.follow(
             model,
             certified=[
                 *certified,
-                *(one.resource for one in (self.client, *self.clients.values())),
+                *(one.resource for one in (self.client, self.watcher, *self.clients.values())),
             ],
             rolled_out=rolled_out,
             opts=child,
@@ -119,7 +127,14 @@ class EtcdCluster(pulumi.ComponentResource):
             f"{model.name}-safeguard",
             pulumi.ResourceOptions.merge(
                 kept,
-                pulumi.ResourceOptions(depends_on=[*done, self.client.resource, *clients.values()]),
+                pulumi.ResourceOptions(
+                    depends_on=[
+                        *done,
+                        self.client.resource,
+                        self.watcher.resource,
+                        *clients.values(),
+                    ]
+                ),
             ),
         )
         self.register_outputs(self.outputs)
@@ -137,6 +152,7 @@ class EtcdCluster(pulumi.ComponentResource):
             "clients": self.given,
             "user_passwords": self.user_passwords,
             "etcdctl_env": self.etcdctl_env,
+            "monitoring": self.monitoring,
             "members": [
                 {
                     "instance": one.name,
@@ -175,6 +191,20 @@ class EtcdCluster(pulumi.ComponentResource):
     def user_passwords(self) -> pulumi.Output[dict[str, str]]:
         """The passwords of declared users and clients, by name."""
         return pulumi.Output.secret(pulumi.Output.all(**self.passwords))
+
+    @property
+    def watched(self) -> pulumi.Output[Watched]:
+        """What watches the cluster needs to know of it; secret, since it has a key."""
+        return pulumi.Output.secret(
+            pulumi.Output.all(self.ca_cert, self.watcher.certificate, self.watcher.key).apply(
+                lambda found: Watched.of(self._model, *found)
+            )
+        )
+
+    @property
+    def monitoring(self) -> pulumi.Output[dict[str, Any]]:
+        """What watches the cluster is given: values, and texts that are ready to use."""
+        return self.watched.apply(bundle.output)
 
     @property
     def etcdctl_env(self) -> pulumi.Output[str]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etcd_component import backend
+from etcd_component import backend, written
 from etcd_component.given.texts import CA, CERTIFICATE, KEY, Given, texts_of
 
 
@@ -32,7 +29,7 @@ def give(
     files = {KEY: given.key, CERTIFICATE: given.cert, CA: given.ca, **dict(texts)}
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return [one for one, text in files.items() if _written(directory / one, text)]
+        return written.put(directory, files)
     except OSError as reason:
         raise CannotGive(f"{directory} cannot be written: {reason.strerror}") from None
 
@@ -80,30 +77,6 @@ def _unknown(name: str, names: Sequence[str]) -> str:
 
 def _outputs(stack: str) -> Mapping[str, Any]:
     try:
-        outputs: Mapping[str, Any] = json.loads(backend.ask(stack, "outputs", "output", "--json"))
+        return backend.outputs(stack)
     except backend.NoAnswer as reason:
         raise CannotGive(str(reason)) from None
-    return outputs
-
-
-def _written(file: Path, text: str) -> bool:
-    """Put a text into a file that only its owner can read; False if it was there before.
-
-    A reader has the old text or the new one, and never a part.
-    """
-    mode = 0o600
-    if (
-        file.is_file()
-        and file.read_text(encoding="utf-8") == text
-        and file.stat().st_mode & 0o777 == mode
-    ):
-        return False
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    unfinished = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return True

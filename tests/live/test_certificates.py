@@ -123,7 +123,7 @@ def test_a_ca_takes_over_from_another_under_a_writer(
     assert "only CA 2 would be trusted" in refused(stack, etcd_ca_trusted=[2], etcd_ca_signing=2)
     stack.edit(etcd_ca_signing=2)
     signed = up_under_a_writer(stack, both)
-    assert signed.changed == {"created": 1, "updated": 3, "deleted": 1, "replaced": 4}
+    assert signed.changed == {"created": 1, "updated": 3, "deleted": 1, "replaced": 5}
     assert processes(nodes, 3) == begun
     assert signers(nodes, 3) == {"etcd-ca-2"}
     ask(stack).assert_one_healthy_cluster(*NAMES)

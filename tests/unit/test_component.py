@@ -434,7 +434,7 @@ CERTIFICATE = "tls:index/locallySignedCert:LocallySignedCert"
 
 def test_one_ca_signs_and_all_are_trusted_by_members_and_clients() -> None:
     found = record(cluster(3, ca_trusted=(1, 2), ca_signing=2, safeguard=True))
-    for name in ("etcd-1", "etcd-2", "etcd-3", "etcd-client"):
+    for name in ("etcd-1", "etcd-2", "etcd-3", "etcd-client", "etcd-monitoring"):
         assert found.resources[CERTIFICATE, name].inputs["caCertPem"] == "certPem of etcd-ca-2\n"
     both = "certPem of etcd-ca\ncertPem of etcd-ca-2\n"
     assert found.outputs["etcd"]["ca_cert"] == both
@@ -457,7 +457,13 @@ def test_a_ca_stays_when_another_validity_is_wanted(three: Recording) -> None:
 def test_a_raised_generation_renews_every_key_but_the_ca_s(three: Recording) -> None:
     raised = record(cluster(3, cert_generation=2))
     renamed = {name for kind, name in raised.resources.keys() - three.resources.keys()}
-    assert renamed == {"etcd-1-g2", "etcd-2-g2", "etcd-3-g2", "etcd-client-g2"}
+    assert renamed == {
+        "etcd-1-g2",
+        "etcd-2-g2",
+        "etcd-3-g2",
+        "etcd-client-g2",
+        "etcd-monitoring-g2",
+    }
     request = raised.resources["tls:index/certRequest:CertRequest", "etcd-1"]
     assert request.inputs["privateKeyPem"]["value"] == "privateKeyPem of etcd-1-g2\n"
 
@@ -465,7 +471,13 @@ def test_a_raised_generation_renews_every_key_but_the_ca_s(three: Recording) -> 
 def test_a_step_of_a_rotation_is_remembered_when_it_is_complete() -> None:
     found = record(cluster(3, ca_trusted=(1, 2), ca_signing=1))
     signs, trusted = found.command("etcd-ca-1-signs"), found.command("etcd-ca-1-2-trusted")
-    assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls", "etcd-client"} <= signs.depends_on
+    assert {
+        "etcd-1-tls",
+        "etcd-2-tls",
+        "etcd-3-tls",
+        "etcd-client",
+        "etcd-monitoring",
+    } <= signs.depends_on
     assert {"etcd-1-rollout", "etcd-2-rollout", "etcd-3-rollout"} <= trusted.depends_on
     assert signs.depends_on | trusted.depends_on <= found.command("etcd-certified").depends_on
     for one in (signs, trusted, found.command("etcd-certified")):
@@ -478,8 +490,9 @@ def remembered(*names: str) -> dict[str, dict[str, Any]]:
 
 
 def test_a_client_gets_a_new_certificate_when_all_nodes_have_agreed(three: Recording) -> None:
-    needed = three.resources[CERTIFICATE, "etcd-client"].depends_on
-    assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls"} <= needed
+    for name in ("etcd-client", "etcd-monitoring"):
+        needed = three.resources[CERTIFICATE, name].depends_on
+        assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls"} <= needed
 
 
 @pytest.mark.parametrize(
@@ -547,16 +560,16 @@ def test_member_certificates_serve_both_ways_and_carry_every_name(three: Recordi
     request = three.resources["tls:index/certRequest:CertRequest", "etcd-1"]
     assert request.inputs["dnsNames"] == ["etcd", "etcd-1", "localhost"]
     assert request.inputs["ipAddresses"] == ["10.10.10.10", "127.0.0.1", "::1"]
-    client = three.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-client"]
-    assert client.inputs["allowedUses"] == ["client_auth", "digital_signature"]
-    assert (
-        "dnsNames" not in three.resources["tls:index/certRequest:CertRequest", "etcd-client"].inputs
-    )
+    for name in ("etcd-client", "etcd-monitoring"):
+        client = three.resources["tls:index/locallySignedCert:LocallySignedCert", name]
+        assert client.inputs["allowedUses"] == ["client_auth", "digital_signature"]
+        asked = three.resources["tls:index/certRequest:CertRequest", name]
+        assert "dnsNames" not in asked.inputs
 
 
 def test_keys_are_ecdsa_p256(three: Recording) -> None:
     keys = [one for (kind, _), one in three.resources.items() if kind.endswith(":PrivateKey")]
-    assert len(keys) == 5  # the CA, three members, a client
+    assert len(keys) == 6  # the CA, three members, a client, who reads metrics
     for one in keys:
         assert (one.inputs["algorithm"], one.inputs["ecdsaCurve"]) == ("ECDSA", "P256")
 

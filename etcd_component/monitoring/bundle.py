@@ -1,0 +1,61 @@
+"""All files of what watches some clusters, by their paths below one directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from etcd_component.monitoring import targets
+from etcd_component.monitoring.watched import Watched
+
+AT = "/etc/etcd-monitoring"
+"""Where the files lie unless somebody says otherwise."""
+
+RULES = ("recording", "alerting")
+"""The rules that are the same for all clusters."""
+
+
+def files(watched: Sequence[Watched], at: str) -> dict[str, str]:
+    """The texts of all files by their paths below `at`, which is where they will lie."""
+    return {
+        **{path: text for one in watched for path, text in _of_cluster(one).items()},
+        **{f"rules/{name}.yml": rules(name) for name in RULES},
+        "rules/model.yml": targets.model_rules(watched),
+        "scrape.yml": targets.scrape(watched, at),
+    }
+
+
+def is_secret(path: str) -> bool:
+    """Whether only its owner may read the file of this path."""
+    return path.endswith(f"/{targets.KEY}")
+
+
+def _of_cluster(watched: Watched) -> dict[str, str]:
+    pki = f"pki/{watched.cluster}"
+    return {
+        f"{pki}/{targets.CA}": watched.ca,
+        f"{pki}/{targets.CERTIFICATE}": watched.cert,
+        f"{pki}/{targets.KEY}": watched.key,
+        f"targets/{watched.cluster}.yml": targets.targets(watched),
+        f"targets-node/{watched.cluster}.yml": targets.node_targets(watched),
+    }
+
+
+def rules(name: str) -> str:
+    """The text of one of `RULES`."""
+    folder = resources.files("etcd_component.monitoring") / "rules"
+    return (folder / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def output(watched: Watched) -> dict[str, Any]:
+    """What stands in a stack's outputs for one cluster: `Watched.read` reads it, people the texts.
+
+    The scrape jobs have the files at `AT`.
+    """
+    return watched.output | {
+        "targets": targets.targets(watched),
+        "scrape": targets.scrape([watched], AT),
+        **{f"{name}_rules": rules(name) for name in RULES},
+        "model_rules": targets.model_rules([watched]),
+    }
