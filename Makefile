@@ -1,7 +1,7 @@
 # Everything a person repeats. Logic is in toolchain/, one script per concern.
 
 STACK ?= three
-export SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER
+export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview destroy down outputs client monitoring status env setup test lint bench
@@ -9,7 +9,7 @@ export SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
 
-up: ## a running cluster: starts the lab's nodes if STACK is one, three or five, then `pulumi up`
+up: ## a running cluster: starts the lab's nodes if STACK is one, three or five, then `pulumi up`; MONITOR=1 with a monitor
 	@toolchain/stack up '$(STACK)'
 
 preview: ## what `up` would change

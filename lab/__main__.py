@@ -30,6 +30,7 @@ def _arguments() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     up = actions.add_parser("up", help="have N nodes running")
     up.add_argument("count", metavar="N", type=int)
+    up.add_argument("--monitor", action="store_true", help="and node 20 for a monitor")
     actions.add_parser("down", help="remove the lab without a trace")
     for name, what in (
         ("kill", "let a node die at once"),
@@ -97,6 +98,8 @@ def _act(lab: Lab, given: argparse.Namespace) -> None:
     match given.action:
         case "up":
             lab.up(given.count)
+            if given.monitor:
+                lab.up_with_monitor()
             _status(lab, as_json=False)
         case "down":
             lab.down()

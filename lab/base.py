@@ -1,4 +1,4 @@
-"""The system that every node starts from: a small Debian with systemd and sshd."""
+"""The systems that nodes start from: a small Debian with systemd and sshd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lab.shell import attempt, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SUITE = "bookworm"
+NODES = "bookworm"
+"""The release of Debian that nodes run unless another is chosen for them."""
+
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PACKAGES = (
     "systemd",
@@ -54,25 +56,26 @@ chmod 0440 etc/sudoers.d/admin
 """
 
 
-def ensure(say: Callable[[str], None]) -> Path:
-    """Return the directory of the base system, which is built first if this user's cache lacks it.
+def ensure(say: Callable[[str], None], suite: str = NODES) -> Path:
+    """Return the directory of the base system of a release of Debian.
 
-    Raises LabError when Debian's keys are missing, or the build fails.
+    It is built first if this user's cache lacks it. Raises LabError when Debian's keys are missing,
+    or the build fails.
     """
-    recipe = "\n".join((_SUITE, platform.machine(), *_PACKAGES, _CUSTOMIZE))
+    recipe = "\n".join((suite, platform.machine(), *_PACKAGES, _CUSTOMIZE))
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
     def build(target: Path) -> None:
-        say("base system: building, once; takes about a minute")
-        _build(target)
+        say(f"base system ({suite}): building, once; takes about a minute")
+        _build(target, suite)
 
-    return cache.kept(f"lab-base/{_SUITE}-{key}", build) / "root"
+    return cache.kept(f"lab-base/{suite}-{key}", build) / "root"
 
 
-def _build(target: Path) -> None:
+def _build(target: Path, suite: str) -> None:
     hook = target / "customize"
     hook.write_text(_CUSTOMIZE)
-    sources = _sources()
+    sources = _sources(suite)
     root = target / "root"
     run(
         [
@@ -82,7 +85,7 @@ def _build(target: Path) -> None:
             f"--include={','.join(_PACKAGES)}",
             f'--customize-hook=sh "{hook}" "$1"',
             *(f"--aptopt={option}" for option in _proxies()),
-            _SUITE,
+            suite,
             str(root),
             *(["-"] if sources else []),
         ],
@@ -91,7 +94,7 @@ def _build(target: Path) -> None:
     hook.unlink()
 
 
-def _sources() -> list[str]:
+def _sources(suite: str) -> list[str]:
     """Lines of sources.list for the base, on the Debian mirrors that this host itself uses.
 
     Empty where it uses none; mmdebstrap then takes Debian's own.
@@ -113,9 +116,9 @@ def _sources() -> list[str]:
         if component != "main" or not (origin == "Debian" or (unknown and "/debian" in uri)):
             continue
         if release.endswith("-security"):
-            lines["security"] = f"deb {uri} {_SUITE}-security main"
+            lines["security"] = f"deb {uri} {suite}-security main"
         elif "-" not in release:
-            lines["main"] = f"deb {uri} {_SUITE} main"
+            lines["main"] = f"deb {uri} {suite} main"
     if "main" in lines:
         return list(lines.values())
     if not _KEYRING.exists():

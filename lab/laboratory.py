@@ -17,6 +17,7 @@ from lab import (
     disk,
     firewall,
     keys,
+    monitor,
     mounts,
     network,
     node,
@@ -134,7 +135,8 @@ class Lab:
     def up(self, count: int) -> tuple[Node, ...]:
         """Have at least `count` nodes running, and the archive server; wait until all sshd answer.
 
-        Nodes that run stay as they are. The first time, the base system and etcd are built.
+        Nodes that run stay as they are. The first time, the base system and etcd are built. A lab
+        that has a node for a monitor keeps it.
         """
         if not 1 <= count <= LAST_NUMBER - FIRST_NUMBER + 1:
             message = f"a lab has 1 to {LAST_NUMBER - FIRST_NUMBER + 1} nodes, not {count}."
@@ -145,13 +147,29 @@ class Lab:
                 # Neither needs the other, and one waits for the network while the other computes.
                 building = pool.submit(self._ensure_releases)
                 base.ensure(self.say)
-                self._start_all(range(FIRST_NUMBER, FIRST_NUMBER + count))
+                numbers = [*range(FIRST_NUMBER, FIRST_NUMBER + count)]
+                self._start_all(
+                    [*numbers, *([monitor.NUMBER] if monitor.chosen(self.naming) else [])]
+                )
                 for version, release in building.result().items():
                     archive.publish(self.naming, version, release)
             if archive.ensure_serving(self.naming):
                 self.say(f"archive server: started, {site.archive_url(self.naming)}")
             site.write(self.naming)
         return self.nodes()
+
+    def up_with_monitor(self) -> None:
+        """Have node 20 running, for a monitor, and say so in the site file.
+
+        It runs another Debian than the others, and stays until it is removed. The first time, its
+        system is built.
+        """
+        self._require_machine()
+        with runlock.held(self.naming):
+            disk.choose(self.naming, monitor.NUMBER, monitor.NAME)
+            self._start_all([monitor.NUMBER])
+            if self.site_file.exists():
+                site.write(self.naming)
 
     def up_with_postgres(self, *numbers: int) -> None:
         """Have these nodes running, with PostgreSQL, Patroni and vip-manager on their disks.
@@ -171,6 +189,8 @@ class Lab:
             node.kill(self.naming, number)
             network.remove_namespace(self.naming, number)
             mounts.remove_tree(disk.home(self.naming, number))
+            if self.site_file.exists():
+                site.write(self.naming)
         self.say(f"node{number}: removed")
 
     def down(self) -> None:
@@ -309,8 +329,11 @@ class Lab:
 
     def _system(self, number: int) -> tuple[Path, ...]:
         """The layers below a node's disk."""
-        if disk.chosen(self.naming, number) == postgres.NAME:
-            return postgres.layers(self.say)
+        match disk.chosen(self.naming, number):
+            case postgres.NAME:
+                return postgres.layers(self.say)
+            case monitor.NAME:
+                return monitor.layers(self.say)
         return (base.ensure(self.say),)
 
     def _wait_for(self, number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lab import archive, keys, releases
+from lab import archive, keys, monitor, releases
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def write(naming: Naming) -> Path:
         "sshKnownHostsFile": str(keys.known_hosts(naming)),
         "archiveUrl": archive_url(naming),
         "checksumsFile": str(sums),
+        **({"etcd_monitor": monitor.setting(naming)} if monitor.chosen(naming) else {}),
     }
-    # A JSON string is a YAML string, whatever a path may hold.
+    # JSON is YAML, whatever a path may hold.
     text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
     head = f"# Written by the lab {naming.name}; releases: {', '.join(releases.VERSIONS)}\n"
     target = site_file(naming)
