@@ -1,11 +1,4 @@
-# ---- messages, options, places, locks, time limits --------------------------
-
-say() { printf '%s\n' "$*"; }
-warn() { printf 'warning: %s\n' "$*"; }
-die() {
-  printf 'etcd-node: %s\n' "$*" >&2
-  exit 1
-}
+# ---- options, places, time limits -------------------------------------------
 
 # Not yet as it should be: fail, and leave the reason in $why_not for who gives up waiting.
 fault() { why_not=$* && return 1; }
@@ -109,20 +102,6 @@ run_limited() {
   exec timeout -k 10 "$limit" sh "$0" "$@"
 }
 
-lock() { # hold the lock of that name, as file descriptor 9, until this program ends
-  mkdir -p "$run"
-  while :; do
-    exec 9>"$run/$1.lock"
-    flock -w 2 9 || {
-      say "waiting for another etcd-node, which is at work here"
-      flock -w 610 9 ||
-        die "another etcd-node has been at work here for ten minutes; see \`fuser -v $run/$1.lock\`"
-    }
-    # The one that was waited for may have removed the file, and then this lock locks nothing.
-    case $(readlink "/proc/$$/fd/9") in *'(deleted)') ;; *) break ;; esac
-  done
-}
-
 timed_out() {
   trap - TERM
   journal_tail >&2
@@ -165,19 +144,6 @@ architecture() {
     aarch64) say arm64 ;;
     *) uname -m ;;
   esac
-}
-
-# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner.
-put() {
-  cat >"$1.$$"
-  chown "$3" "$1.$$"
-  chmod "$2" "$1.$$"
-  mv -f "$1.$$" "$1"
-}
-
-# Print section $1 of the text in $2: the lines between `--- $1` and the next `--- `.
-section() {
-  printf '%s\n' "$2" | awk -v wanted="--- $1" '/^--- / { on = ($0 == wanted); next } on'
 }
 
 # ---- what the files say, and what the process was started with

@@ -7,6 +7,7 @@ LC_ALL=C
 export LC_ALL
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
+me=etcd-node
 
 usage() {
   cat <<'END'

@@ -1,11 +1,5 @@
 # ---- preflight: is this machine fit to be a member? -------------------------
 
-findings=''
-find_fault() { # what is wrong, and the cure
-  findings="$findings
-  - $1. Cure: $2."
-}
-
 do_preflight() {
   check_programs
   check_owner
@@ -42,10 +36,6 @@ check_programs() {
   fi
 }
 
-own_addresses() {
-  ip -o addr show 2>/dev/null | awk '{ sub(/\/.*/, "", $4); print $4 }'
-}
-
 check_address() {
   case $address in
     *:*) resolved=$address ;;
@@ -67,18 +57,8 @@ check_address() {
 }
 
 check_port() {
-  listener=$(ss -Hltnp "sport = :$1" 2>/dev/null)
-  [ -n "$listener" ] || return 0
   # Our own etcd of an earlier run, perhaps of one that was interrupted, may hold its port.
-  main=$(systemctl show -p MainPID --value "$unit" 2>/dev/null || say 0)
-  holder=$(printf '%s\n' "$listener" | awk -v main="$main" '
-    match($0, /users:\(\("[^"]*",pid=[0-9]+/) {
-      who = substr($0, RSTART + 9, RLENGTH - 9)
-      split(who, part, /",pid=/)
-      if (part[2] != main) { print "\140" part[1] "\140 (process " part[2] ")"; exit }
-      next
-    }
-    { print "the kernel"; exit }')
+  holder=$(holder_of_port "$1" "$unit") || return 0
   [ -z "$holder" ] && is_ours && return 0
   find_fault "the $2 port $1 is held by ${holder:-"the unit $unit, which is not this instance"}" \
     "stop it, or choose another port in the inventory"
@@ -116,14 +96,6 @@ check_data_directory() {
     find_fault "$unit_file is somebody else's" "remove that etcd first, or give this cluster another name"
   fi
 }
-
-existing_parent() {
-  place=$1
-  while [ ! -d "$place" ]; do place=$(dirname "$place"); done
-  say "$place"
-}
-
-free_mib() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
 
 check_disk() {
   place=$(existing_parent "$data")

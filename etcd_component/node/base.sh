@@ -1,0 +1,68 @@
+# ---- what both programs share: messages, files, locks, looks at a machine ----
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*"; }
+die() {
+  printf '%s: %s\n' "$me" "$*" >&2
+  exit 1
+}
+
+findings=''
+find_fault() { # what is wrong, and the cure
+  findings="$findings
+  - $1. Cure: $2."
+}
+
+lock() { # hold the lock of that name, as file descriptor 9, until this program ends
+  mkdir -p "$run"
+  while :; do
+    exec 9>"$run/$1.lock"
+    flock -w 2 9 || {
+      say "waiting for another $me, which is at work here"
+      flock -w 610 9 ||
+        die "another $me has been at work here for ten minutes; see \`fuser -v $run/$1.lock\`"
+    }
+    # The one that was waited for may have removed the file, and then this lock locks nothing.
+    case $(readlink "/proc/$$/fd/9") in *'(deleted)') ;; *) break ;; esac
+  done
+}
+
+# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner.
+put() {
+  cat >"$1.$$"
+  chown "$3" "$1.$$"
+  chmod "$2" "$1.$$"
+  mv -f "$1.$$" "$1"
+}
+
+# Print section $1 of the text in $2: the lines between `--- $1` and the next `--- `.
+section() {
+  printf '%s\n' "$2" | awk -v wanted="--- $1" '/^--- / { on = ($0 == wanted); next } on'
+}
+
+own_addresses() {
+  ip -o addr show 2>/dev/null | awk '{ sub(/\/.*/, "", $4); print $4 }'
+}
+
+existing_parent() {
+  place=$1
+  while [ ! -d "$place" ]; do place=$(dirname "$place"); done
+  say "$place"
+}
+
+free_mib() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
+
+# Who listens on port $1; nothing if it is the main process of unit $2. Fails if nobody does.
+holder_of_port() {
+  listener=$(ss -Hltnp "sport = :$1" 2>/dev/null)
+  [ -n "$listener" ] || return 1
+  main=$(systemctl show -p MainPID --value "$2" 2>/dev/null || say 0)
+  printf '%s\n' "$listener" | awk -v main="$main" '
+    match($0, /users:\(\("[^"]*",pid=[0-9]+/) {
+      who = substr($0, RSTART + 9, RLENGTH - 9)
+      split(who, part, /",pid=/)
+      if (part[2] != main) { print "\140" part[1] "\140 (process " part[2] ")"; exit }
+      next
+    }
+    { print "the kernel"; exit }'
+}
