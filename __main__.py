@@ -1,4 +1,4 @@
-"""The Pulumi program: stack configuration -> model -> clusters -> outputs."""
+"""The Pulumi program: stack configuration -> model -> clusters and monitor -> outputs."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import EtcdCluster, InvalidInventory, load
+from etcd_component import EtcdCluster, InvalidInventory, Monitor, load
 
 
 def stack_value(key: str) -> Any:
@@ -17,7 +17,7 @@ def stack_value(key: str) -> Any:
     text = pulumi.runtime.get_config(f"etcd:{key}")
     if not text:
         return None
-    return json.loads(text) if key == "inventory" else text
+    return json.loads(text) if key in {"inventory", "etcd_monitor"} else text
 
 
 def main() -> None:
@@ -28,12 +28,16 @@ def main() -> None:
         raise pulumi.RunError(str(mistakes)) from None
     for warning in plan.warnings:
         pulumi.warn(warning)
-    outputs = {one.name: EtcdCluster(one).outputs for one in plan.clusters}
+    clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
+    outputs = {one.name: made.outputs for one, made in clusters}
     for key in next(iter(outputs.values())):
         by_cluster = {name: found[key] for name, found in outputs.items()}
         # A stack of one cluster, which is nearly every stack, needs no map.
         (value,) = by_cluster.values() if len(by_cluster) == 1 else (by_cluster,)
         pulumi.export(key, value)
+    if plan.monitor:
+        for key, value in Monitor(plan.monitor, clusters).outputs.items():
+            pulumi.export(key, value)
 
 
 main()

@@ -3,6 +3,7 @@
 from etcd_component.cluster import EtcdCluster
 from etcd_component.inventory import load
 from etcd_component.model import Cluster, Instance, InvalidInventory, Mistake, Node, Settings
+from etcd_component.monitor import Monitor
 
 __all__ = [
     "Cluster",
@@ -10,6 +11,7 @@ __all__ = [
     "Instance",
     "InvalidInventory",
     "Mistake",
+    "Monitor",
     "Node",
     "Settings",
     "load",

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.ssh import Login
@@ -21,6 +21,7 @@ __all__ = [
     "InvalidInventory",
     "Login",
     "Mistake",
+    "Monitor",
     "Node",
     "Permission",
     "Role",
@@ -81,6 +82,12 @@ class Node:
         The address itself; for a DNS name every IPv4 address, since etcd binds to IPs only.
         """
         return self.url_host if self.is_ip else "0.0.0.0"  # noqa: S104
+
+    def shares_machine_with(self, other: "Node") -> bool:
+        """Whether both are one machine, as far as addresses tell."""
+        return self.address == other.address or (
+            (self.login.host, self.login.port) == (other.login.host, other.login.port)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +364,70 @@ class Cluster:
     def endpoints(self) -> tuple[str, ...]:
         """The voters as `host:port`, the form Patroni, vip-manager and etcdctl take."""
         return tuple(one.endpoint for one in self.voters)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The machine that collects what the clusters of a stack measure, and raises alarms."""
+
+    node: Node
+    retention: str = "90d"
+    """How long it is kept, as VictoriaMetrics writes it."""
+    data_dir: str = "/var/lib/etcd-monitor"
+    listen_address: str = "127.0.0.1"
+    port: int = 8428
+    alertmanagers: tuple[str, ...] = ()
+    """URLs; without one, alerts are seen on the monitor alone."""
+    rm_data: bool = False
+    """Remove what was collected when the monitor goes."""
+    alerts_port: ClassVar[int] = 8880
+    """vmalert's, on loopback: VictoriaMetrics shows alerts by way of it."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only its own machine reaches it: then it needs neither TLS nor a password."""
+        return ipaddress.ip_address(self.listen_address).is_loopback
+
+    @property
+    def listen(self) -> str:
+        """What VictoriaMetrics listens on."""
+        return f"{_in_url(self.listen_address)}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where people reach it; on its own machine only, if it listens nowhere else."""
+        listens = ipaddress.ip_address(self.listen_address)
+        host = self.node.url_host if listens.is_unspecified else _in_url(self.listen_address)
+        return f"{self._scheme}://{host}:{self.port}"
+
+    @property
+    def own_url(self) -> str:
+        """Where programs of its own machine reach it."""
+        listens = ipaddress.ip_address(self.listen_address)
+        host = "127.0.0.1" if listens.is_unspecified else _in_url(self.listen_address)
+        return f"{self._scheme}://{host}:{self.port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self.is_local else "https"
+
+    @property
+    def dns_names(self) -> tuple[str, ...]:
+        """Names its certificate is valid for, sorted: their order is part of a certificate."""
+        own = set() if self.node.is_ip else {self.node.address}
+        return tuple(sorted({"localhost"} | own))
+
+    @property
+    def ip_addresses(self) -> tuple[str, ...]:
+        """Addresses its certificate is valid for, sorted; a tunnel ends at a local one."""
+        own = {self.node.address} if self.node.is_ip else set()
+        listens = ipaddress.ip_address(self.listen_address)
+        own |= set() if listens.is_unspecified else {self.listen_address}
+        return tuple(sorted({"127.0.0.1", "::1"} | own))
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def quorum(voters: int) -> int:

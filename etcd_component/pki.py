@@ -1,4 +1,4 @@
-"""The cluster's certificates: the only user of pulumi_tls."""
+"""Certificates of clusters and of the monitor: the only user of pulumi_tls."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ import pulumi
 import pulumi_tls as tls
 
 from etcd_component import crl, expiry
-from etcd_component.model import GIVEN, Authority, Cluster, Instance
+from etcd_component.model import GIVEN, Authority, Cluster, Instance, Monitor
 
 _HOURS = 24
 _ORGANISATION = "etcd"
@@ -225,6 +225,59 @@ class Pki(pulumi.ComponentResource):
             certificate,
         )
 
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What the monitor shows to those who dial it, PEM."""
+
+    authority: pulumi.Output[str]
+    certificate: pulumi.Output[str]
+    key: pulumi.Output[str]
+
+
+def listener(monitor: Monitor, parent: pulumi.Resource) -> Listener:
+    """A CA for the monitor alone, and the certificate of what listens there."""
+    child = pulumi.ResourceOptions(parent=parent)
+    authority = tls.PrivateKey("monitor-ca", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
+    ca = tls.SelfSignedCert(
+        "monitor-ca",
+        private_key_pem=authority.private_key_pem,
+        subject=tls.SelfSignedCertSubjectArgs(
+            common_name="etcd-monitor-ca", organization=_ORGANISATION
+        ),
+        allowed_uses=["cert_signing", "digital_signature"],
+        validity_period_hours=_MONITOR_CA_DAYS * _HOURS,
+        is_ca_certificate=True,
+        set_subject_key_id=True,
+        opts=child,
+    )
+    key = tls.PrivateKey("monitor", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
+    request = tls.CertRequest(
+        "monitor",
+        private_key_pem=key.private_key_pem,
+        subject=tls.CertRequestSubjectArgs(common_name="etcd-monitor", organization=_ORGANISATION),
+        dns_names=list(monitor.dns_names),
+        ip_addresses=list(monitor.ip_addresses),
+        opts=child,
+    )
+    certificate = tls.LocallySignedCert(
+        "monitor",
+        ca_cert_pem=ca.cert_pem,
+        ca_private_key_pem=authority.private_key_pem,
+        cert_request_pem=request.cert_request_pem,
+        allowed_uses=["digital_signature", "server_auth"],
+        validity_period_hours=_MONITOR_DAYS * _HOURS,
+        early_renewal_hours=_MONITOR_RENEW_DAYS * _HOURS,
+        set_subject_key_id=True,
+        opts=child,
+    )
+    return Listener(ca.cert_pem, certificate.cert_pem, pulumi.Output.secret(key.private_key_pem))
+
+
+_MONITOR_CA_DAYS = 7300
+# Browsers refuse the certificate of a server that is valid for longer than 825 days.
+_MONITOR_DAYS = 800
+_MONITOR_RENEW_DAYS = 400
 
 _RENEW = "raise etcd_cert_generation, or etcd_cert_renew_days above the days that are left"
 _ROTATE = "have another CA take over: see `Renew certificates, rotate the CA` in the README"

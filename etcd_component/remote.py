@@ -13,7 +13,7 @@ import pulumi
 from pulumi_command import local, remote
 
 from etcd_component.model import Node
-from etcd_component.render import NODE_PROGRAM
+from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
 
 # A machine that boots has eleven seconds to open its SSH port, one that is away holds up a run for
@@ -40,6 +40,10 @@ class Machine:
         `options` are flags, or pairs of a flag and its value.
         """
         return self._command_line(NODE_PROGRAM, subcommand, *options)
+
+    def etcd_monitor(self, subcommand: str, *options: str | Sequence[str]) -> str:
+        """The same for the program of the monitor's machine."""
+        return self._command_line(MONITOR_PROGRAM, subcommand, *options)
 
     def _command_line(self, program: str, subcommand: str, *options: str | Sequence[str]) -> str:
         lines = [[one] if isinstance(one, str) else one for one in options]

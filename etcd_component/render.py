@@ -4,7 +4,7 @@ Pure functions: the same model gives the same text. Golden files in the tests ho
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -18,8 +18,44 @@ TOKEN_LIFE = "1h"  # noqa: S105 - a duration
 NODE_PROGRAM = "/usr/local/sbin/etcd-node"
 """Where the node program stands on a node."""
 
+MONITOR_PROGRAM = "/usr/local/sbin/etcd-monitor"
+"""Where the monitor's program stands on its machine."""
+
+SANDBOX = """\
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
+"""What a unit's process may not do; it writes only where the unit says so besides."""
+
 _PARTS = (
     "main",
+    "base",
     "common",
     "api",
     "preflight",
@@ -39,11 +75,29 @@ _PARTS = (
 )
 
 
+_MONITOR_PARTS = (
+    "monitor_node/preflight",
+    "monitor_node/software",
+    "monitor_node/files",
+    "monitor_node/serve",
+    "monitor_node/erase",
+)
+
+
 def node_program() -> str:
     """The shell program that runs on a node, packed from its parts into one file."""
-    folder = resources.files("etcd_component") / "node"
-    parts = [(folder / f"{part}.sh").read_text(encoding="utf-8") for part in _PARTS]
-    return "\n".join([*parts, 'main "$@"\n'])
+    return _packed(f"node/{part}" for part in _PARTS)
+
+
+def monitor_program() -> str:
+    """The shell program that runs on the monitor's machine, packed like the other."""
+    return _packed(["monitor_node/main", "node/base", *_MONITOR_PARTS])
+
+
+def _packed(parts: Iterable[str]) -> str:
+    folder = resources.files("etcd_component")
+    texts = [(folder / f"{part}.sh").read_text(encoding="utf-8") for part in parts]
+    return "\n".join([*texts, 'main "$@"\n'])
 
 
 def etcd_config(cluster: Cluster, instance: Instance) -> str:
@@ -192,35 +246,7 @@ IOSchedulingClass=best-effort
 IOSchedulingPriority=0
 
 ReadWritePaths={instance.data_dir}
-UMask=0077
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-PrivateUsers=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RemoveIPC=yes
-KeyringMode=private
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-
+{SANDBOX}
 [Install]
 WantedBy=multi-user.target
 """

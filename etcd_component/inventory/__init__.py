@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from etcd_component import ssh
-from etcd_component.inventory import yamlfile
+from etcd_component.inventory import monitor, yamlfile
 from etcd_component.inventory.draft import Draft, Seat, draft_cluster
 from etcd_component.inventory.groups import Vars, read_groups
 from etcd_component.inventory.rules import (
@@ -25,17 +25,18 @@ from etcd_component.inventory.rules import (
 from etcd_component.inventory.site import GetSetting, Site, Stack, settle
 from etcd_component.inventory.values import Said
 from etcd_component.mistake import Findings, InvalidInventory, Mistake
-from etcd_component.model import Cluster
+from etcd_component.model import Cluster, Monitor
 
 __all__ = ["Plan", "load", "read", "read_file"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the stack wants: the clusters, and sentences that a person should read."""
+    """What the stack wants: clusters, a monitor, and sentences that a person should read."""
 
     clusters: tuple[Cluster, ...]
     warnings: tuple[str, ...]
+    monitor: Monitor | None = None
 
 
 def load(get: GetSetting, environ: Mapping[str, str]) -> Plan:
@@ -53,9 +54,12 @@ def load(get: GetSetting, environ: Mapping[str, str]) -> Plan:
         findings.warnings.extend(warnings)
     except InvalidInventory as invalid:
         findings.mistakes.extend(invalid.mistakes)
+    watcher = None
+    if stack.monitor:
+        watcher = monitor.read(stack.monitor, clusters, stack.site, findings)
     if findings.mistakes:
         raise InvalidInventory(findings.mistakes)
-    return Plan(clusters, tuple(findings.warnings))
+    return Plan(clusters, tuple(findings.warnings), watcher)
 
 
 def _written(stack: Stack) -> tuple[Mapping[Any, Any], str]:

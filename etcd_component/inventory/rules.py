@@ -9,7 +9,7 @@ from typing import Final
 from etcd_component import versions
 from etcd_component.inventory.draft import NO_SEQ, Draft, Seat
 from etcd_component.mistake import Findings
-from etcd_component.model import Cluster, Node, quorum
+from etcd_component.model import Cluster, quorum
 
 PIGSTY_PASSWORD: Final = "Etcd.Root"  # noqa: S105 - published, which is the point
 MANY_VOTERS: Final = 7
@@ -107,7 +107,7 @@ def check_machines(seats: Iterable[Seat], findings: Findings) -> None:
     """Instances that share a machine share neither cluster, port nor directory."""
     ordered = sorted((seat for seat in seats if not seat.instance.lost), key=lambda one: one.place)
     for first, second in itertools.combinations(ordered, 2):
-        if not _one_machine(first.instance.node, second.instance.node):
+        if not first.instance.node.shares_machine_with(second.instance.node):
             continue
         here, there = second.instance, first.instance
         machine = f"{there.name} at {first.place}"
@@ -134,12 +134,6 @@ def check_machines(seats: Iterable[Seat], findings: Findings) -> None:
                 f"{here.data_dir} and the {there.data_dir} of {machine} are on the same machine",
                 "give each cluster a directory outside the other's",
             )
-
-
-def _one_machine(one: Node, other: Node) -> bool:
-    return one.address == other.address or (
-        (one.login.host, one.login.port) == (other.login.host, other.login.port)
-    )
 
 
 def _nested(one: str, other: str) -> bool:

@@ -88,6 +88,7 @@ KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "inventory": values.any_mapping,
         "inventoryFile": values.path,
+        "etcd_monitor": values.any_mapping,
         "sshUser": values.user_name,
         "sshPort": values.integer(1, MAX_PORT),
         "sshPrivateKeyFile": values.path,
@@ -122,6 +123,7 @@ class Stack:
     secrets: Mapping[str, str] = field(repr=False)
     inventory: Mapping[Any, Any] | None
     inventory_file: Path | None
+    monitor: Said | None
 
 
 def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> Stack:
@@ -148,6 +150,7 @@ def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> S
         secrets={key: chosen[key] for key in SECRETS if key in chosen},
         inventory=chosen.get("inventory"),
         inventory_file=file,
+        monitor=said["etcd_monitor"][0] if "etcd_monitor" in chosen else None,
     )
 
 

@@ -108,7 +108,12 @@ class _Kept:
     """The resources of a state by type and name, less those that are on their way out."""
 
     def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
-        here = [one for one in resources if not one.get("delete")]
+        # A cluster may be called as the monitor is.
+        here = [
+            one
+            for one in resources
+            if not one.get("delete") and "etcd:index:Monitor$" not in one["urn"]
+        ]
         self._by_name = {(one["type"], _name(one["urn"])): one for one in here}
         # A role may be called as a Command of an instance is.
         self._of_instances = {_name(one["urn"]) for one in here if _OF_INSTANCE in one["urn"]}

@@ -18,8 +18,9 @@ from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
-from etcd_component import EtcdCluster
+from etcd_component import EtcdCluster, Monitor
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
+from etcd_component.model import Monitor as MonitorModel
 
 SECRET = "4dabf18193072939515e22adb298388d"
 PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY----- of the login"
@@ -156,7 +157,10 @@ def _name(urn: str) -> str:
 
 
 def record(
-    *models: Cluster, preview: bool = False, state: State = MappingProxyType({})
+    *models: Cluster,
+    preview: bool = False,
+    state: State = MappingProxyType({}),
+    monitor: MonitorModel | None = None,
 ) -> Recording:
     """Run the component for each model and wait until everything is registered."""
     recording = Recording()
@@ -174,7 +178,10 @@ def record(
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:
-        outputs = {one.name: EtcdCluster(one).outputs for one in models}
+        clusters = [(one, EtcdCluster(one)) for one in models]
+        outputs = {one.name: made.outputs for one, made in clusters}
+        if monitor:
+            outputs["monitor"] = Monitor(monitor, clusters).outputs
         marks = [
             (name, pulumi.Output.from_input(value).is_secret())
             for found in outputs.values()
@@ -202,12 +209,13 @@ def cluster(size: int = 3, name: str = "etcd", **settings: Any) -> Cluster:
         "root_password": PASSWORD,
     }
     instances = tuple(
-        Instance(name, seq, _node(f"10.10.10.{seq + 9}")) for seq in range(1, size + 1)
+        Instance(name, seq, node(f"10.10.10.{seq + 9}")) for seq in range(1, size + 1)
     )
     return Cluster(name, instances, Settings(**{**defaults, **settings}))
 
 
-def _node(address: str) -> Node:
+def node(address: str) -> Node:
+    """A machine at an address, with a login that is complete."""
     login = Login(
         host=address,
         port=22,

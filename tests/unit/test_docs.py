@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from etcd_component import versions
+from etcd_component.inventory.monitor import FIELDS
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter, read
 from etcd_component.inventory.site import KEYS
 from etcd_component.mistake import Wrong
-from etcd_component.model import Instance, Settings
+from etcd_component.model import Instance, Monitor, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -129,15 +130,32 @@ def test_every_setting_of_a_stack_is_documented_and_declared_and_no_other() -> N
     assert sorted(SETTINGS) == sorted(KEYS) == sorted(declared)
 
 
-def test_every_output_is_documented_and_no_other() -> None:
-    tree = ast.parse((ROOT / "etcd_component" / "cluster.py").read_text())
+def test_every_field_of_the_monitor_is_documented_and_no_other() -> None:
+    table = {name: row for row in rows("field") for name in quoted(row[0])}
+    assert sorted(table) == sorted(FIELDS)
+    default: dict[str, Any] = {one.name: one.default for one in dataclasses.fields(Monitor)}
+    for name, wanted in (
+        ("listen", f"{default['listen_address']}:{default['port']}"),
+        ("retention", default["retention"]),
+        ("data", default["data_dir"]),
+        ("alertmanager", str(list(default["alertmanagers"]))),
+        ("rm_data", str(default["rm_data"]).lower()),
+    ):
+        assert quoted(table[name][1]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("head", "module"), [("output", "cluster"), ("output of a monitor", "monitor")]
+)
+def test_every_output_is_documented_and_no_other(head: str, module: str) -> None:
+    tree = ast.parse((ROOT / "etcd_component" / f"{module}.py").read_text())
     (outputs,) = (
         one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == "outputs"
     )
     (returned,) = (one.value for one in outputs.body if isinstance(one, ast.Return))
     assert isinstance(returned, ast.Dict)
     names = [str(one.value) for one in returned.keys if isinstance(one, ast.Constant)]
-    assert sorted(name for row in rows("output") for name in quoted(row[0])) == sorted(names)
+    assert sorted(name for row in rows(head) for name in quoted(row[0])) == sorted(names)
 
 
 def anchors(page: Path) -> set[str]:
@@ -159,7 +177,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def sources() -> str:
     """All that may be said to a person, with texts that stand on several lines put together."""
-    files = [*ROOT.glob("etcd_component/**/*.py"), *ROOT.glob("etcd_component/node/*.sh")]
+    files = [*ROOT.glob("etcd_component/**/*.py"), *ROOT.glob("etcd_component/*/*.sh")]
     text = "\n".join(file.read_text() for file in files)
     return re.sub(r'"\s*\n\s*f?"', "", text)
 

@@ -1,25 +1,14 @@
 """The texts that go to nodes, against golden files."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import yaml
 
 from etcd_component import render
 from etcd_component.model import Instance, Login, Node
+from tests.unit.golden import check
 from tests.unit.recording import cluster
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def check(name: str, text: str) -> None:
-    """Compare with the golden file; delete the file and run again to make it anew."""
-    file = GOLDEN / name
-    if not file.exists():
-        file.write_text(text)
-        pytest.fail(f"{file} was missing and is now made from what the program says: read it")
-    assert text == file.read_text()
 
 
 @pytest.mark.parametrize("version", ["3.5.35", "3.6.14", "3.7.3"])
