@@ -39,7 +39,7 @@ env: ## print what `pulumi` needs, to be used as: eval "$$(make -s env)"
 setup: ## engine, Python environment and plugins, as every other target does when it must
 	@toolchain/env '$(STACK)' >/dev/null
 
-test: ## every test; unit, provider, lab, node, toolchain, live each alone as test-unit ...
+test: ## every test; unit, monitoring, toolchain, provider, lab, node, live each alone as test-unit ...
 	@toolchain/test
 
 test-%:
