@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from etcd_component.monitoring import targets
+from etcd_component.monitoring import dashboards, targets
 from etcd_component.monitoring.watched import Watched
 
 AT = "/etc/etcd-monitoring"
@@ -23,6 +23,8 @@ def files(watched: Sequence[Watched], at: str) -> dict[str, str]:
         **{f"rules/{name}.yml": rules(name) for name in RULES},
         "rules/model.yml": targets.model_rules(watched),
         "scrape.yml": targets.scrape(watched, at),
+        **{f"dashboards/grafana/{name}": text for name, text in dashboards.grafana().items()},
+        **{f"dashboards/vmui/{name}": text for name, text in dashboards.vmui(watched).items()},
     }
 
 
