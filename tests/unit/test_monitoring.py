@@ -172,6 +172,8 @@ def test_files_of_a_cluster_that_is_gone_are_removed_and_no_others(
         *(f"pki/etcd/{name}" for name in ("ca.crt", "client.crt", "client.key")),
         "targets/etcd.yml",
         "targets-node/etcd.yml",
+        "dashboards/vmui/1-etcd.json",
+        *(f"dashboards/vmui/2-{one.ins}.json" for one in watched().members),
     }
     assert (tmp_path / "targets" / "own.yml").exists()
     assert (tmp_path / "pki" / "etcd" / "own.key").exists()

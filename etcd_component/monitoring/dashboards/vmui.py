@@ -18,37 +18,24 @@ _WIDTH = 12
 
 
 def vmui(watched: Sequence[Watched]) -> dict[str, str]:
-    """The files' texts by their names, which sort as they are shown."""
-    return {
-        f"{number:03}-{name}.json": json.dumps(board, indent=1) + "\n"
-        for number, (name, board) in enumerate(_boards(watched))
-    }
+    """The files' texts by their names, which sort as they are shown: the larger things first."""
+    return {f"{name}.json": json.dumps(board, indent=1) + "\n" for name, board in _boards(watched)}
 
 
 def _boards(watched: Sequence[Watched]) -> Iterator[tuple[str, dict[str, Any]]]:
     everything = [member for one in watched for member in one.members]
     peers = any(len(one.members) > 1 for one in watched)
-    yield (
-        boards.OVERVIEW.name,
-        _board(boards.OVERVIEW, "all clusters", f'job="{JOB}"', _has(everything, peers=peers)),
-    )
+    of_all = f'job="{JOB}"'
+    yield "0-all", _board(boards.OVERVIEW, "all clusters", of_all, _has(everything, peers=peers))
     for one in watched:
         peers = len(one.members) > 1
-        where = f'job="{JOB}",cls="{one.cluster}"'
-        yield (
-            one.cluster,
-            _board(boards.CLUSTER, one.cluster, where, _has(one.members, peers=peers)),
-        )
+        where = f'{of_all},cls="{one.cluster}"'
+        has = _has(one.members, peers=peers)
+        yield f"1-{one.cluster}", _board(boards.CLUSTER, one.cluster, where, has)
         for member in one.members:
-            yield (
-                member.ins,
-                _board(
-                    boards.INSTANCE,
-                    member.ins,
-                    f'{where},ins="{member.ins}"',
-                    _has([member], peers=peers),
-                ),
-            )
+            of_member = f'{where},ins="{member.ins}"'
+            has = _has([member], peers=peers)
+            yield f"2-{member.ins}", _board(boards.INSTANCE, member.ins, of_member, has)
 
 
 def _has(members: Sequence[WatchedMember], *, peers: bool) -> set[Needs | None]:
