@@ -1,10 +1,10 @@
 # Everything a person repeats. Logic is in toolchain/, one script per concern.
 
 STACK ?= three
-export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER
+export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy down outputs client monitoring status env setup test lint bench
+.PHONY: help up preview destroy down outputs client monitoring dashboards status env setup test lint bench
 
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ client: ## files for a client, as NAME=pg-main DIR=./pg-main; AT=/etc/patroni/et
 
 monitoring: ## what Prometheus or VictoriaMetrics reads, as DIR=./monitoring; AT=/etc/etcd-monitoring is where it will lie
 	@toolchain/stack monitoring '$(STACK)'
+
+dashboards: ## the monitor's dashboards in a browser, at http://127.0.0.1:8427/ or another PORT=
+	@toolchain/stack dashboards '$(STACK)'
 
 status: ## the members as they are, and what differs from the stack; JSON=1 for programs, NO_SSH=1 without the nodes
 	@toolchain/stack status '$(STACK)'
