@@ -380,6 +380,8 @@ class Monitor:
     """URLs; without one, alerts are seen on the monitor alone."""
     rm_data: bool = False
     """Remove what was collected when the monitor goes."""
+    lost: bool = False
+    """The machine will never come back: it is never dialled again."""
     alerts_port: ClassVar[int] = 8880
     """vmalert's, on loopback: VictoriaMetrics shows alerts by way of it."""
 

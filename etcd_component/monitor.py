@@ -32,9 +32,14 @@ class Monitor(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`model` is valid; `clusters` are all that the stack has, as model and as resource."""
+        # What is in the state of a machine that is lost stays as it is, and goes without a word.
+        self._kept = pulumi.ResourceOptions(
+            ignore_changes=["*"] if model.lost else None, retain_on_delete=model.lost or None
+        )
+        opts = pulumi.ResourceOptions.merge(self._kept, opts)
         super().__init__("etcd:index:Monitor", "monitor", None, opts)
         self._model = model
-        self._machine = Machine(model.node)
+        self._machine = Machine(model.node, away=model.lost)
         # Another machine is another monitor: the former is taken away from the one it was on.
         self._name = f"monitor-{model.node.address}"
         self._owner = remember(
@@ -76,9 +81,10 @@ class Monitor(pulumi.ComponentResource):
     def _child(
         self, needed: Sequence[pulumi.Resource], *, hidden: Sequence[str] = ()
     ) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(
+        own = pulumi.ResourceOptions(
             parent=self, depends_on=list(needed), hide_diffs=list(hidden) or None
         )
+        return pulumi.ResourceOptions.merge(own, self._kept)
 
     def _check_machine(self, needed: Sequence[pulumi.Resource]) -> pulumi.Resource:
         model = self._model

@@ -77,6 +77,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "data": "data_dir",
     "alertmanager": "alertmanagers",
     "rm_data": "rm_data",
+    "lost": "lost",
 }
 """Names of the other fields, and what the model calls them."""
 
@@ -87,6 +88,7 @@ FIELDS: Final[Mapping[str, Reader]] = {
     "data": values.data_dir,
     "alertmanager": _alertmanagers,
     "rm_data": values.boolean,
+    "lost": values.boolean,
     **{name: PARAMETERS[name].read for name in _LOGIN},
 }
 """Everything that may stand in `etcd_monitor`, and how it is read."""

@@ -15,7 +15,7 @@ do_preflight() {
   check_disk
   [ -n "$findings" ] || check_software
   [ -z "$findings" ] || die "this machine cannot be the monitor yet; nothing was changed:$findings"
-  say "the machine is fit (VictoriaMetrics $(version_here), $(free_mib "$(existing_parent "$data")") MiB free)"
+  say "the machine is fit (VictoriaMetrics $found, $(free_mib "$(existing_parent "$data")") MiB free)"
 }
 
 check_programs() {
@@ -90,6 +90,8 @@ check_units() {
 }
 
 check_disk() {
+  # One that ran full is mended by a change, such as less retention.
+  ! is_ours || return 0
   place=$(existing_parent "$data")
   free=$(free_mib "$place")
   [ "${free:-0}" -ge 1024 ] ||

@@ -1,0 +1,56 @@
+"""A monitor as people and programs see it: VictoriaMetrics over TLS, with the stack's outputs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.live.stack import Stack
+
+SECONDS = 120
+"""Scrapes come every ten seconds and rules every fifteen; a loaded machine takes longer."""
+
+Labels = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who asks a monitor."""
+
+    url: str
+    context: ssl.SSLContext = field(repr=False)
+    login: str = field(repr=False)
+
+    @classmethod
+    def of(cls, stack: Stack) -> Watcher:
+        """With what the stack gives out, and nothing else."""
+        context = ssl.create_default_context(cadata=stack.output("monitor_ca"))
+        login = f"{stack.output('monitor_user')}:{stack.output('monitor_password')}"
+        return cls(stack.output("monitor_url"), context, base64.b64encode(login.encode()).decode())
+
+    def get(self, path: str, *, login: bool = True, **query: str) -> Any:
+        """An answer of VictoriaMetrics, as JSON."""
+        request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(query)}")
+        if login:
+            request.add_header("Authorization", f"Basic {self.login}")
+        with urllib.request.urlopen(request, context=self.context, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def query(self, expression: str) -> dict[Labels, float]:
+        """What an expression is now: the value of each series, by its labels."""
+        found = self.get("/api/v1/query", query=expression)["data"]["result"]
+        return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found}
+
+    def until(self, expression: str, wanted: Callable[[dict[Labels, float]], bool]) -> None:
+        """Wait until an expression is as wanted."""
+        give_up = time.monotonic() + SECONDS
+        while not wanted(found := self.query(expression)):
+            assert time.monotonic() < give_up, f"{expression} stays {found}"
+            time.sleep(0.5)
