@@ -60,8 +60,8 @@ def alerts(model: Monitor) -> str:
             for flag in _way_in(role, model)
         ),
         "-enableTCP6",
+        # Links of alerts lead to vmalert's own pages, which VictoriaMetrics passes on.
         f"-external.url={model.url}",
-        "-external.alert.source=vmui/#/?g0.expr={{.Expr|queryEscape}}",
         *(f"-notifier.url={one}" for one in model.alertmanagers),
         *([] if model.alertmanagers else ["-notifier.blackhole"]),
     ]
@@ -140,4 +140,4 @@ def _writes(name: str, model: Monitor) -> str:
 def _quoted(flag: str) -> str:
     """As systemd reads it: a percent sign would begin a specifier."""
     flag = flag.replace("%", "%%")
-    return f'"{flag}"' if set(flag) & set("{};#'|*") else flag
+    return f'"{flag}"' if set(flag) & set("{};#'|*?&") else flag
