@@ -216,7 +216,8 @@ def unit(cluster: Cluster, instance: Instance) -> str:
 
     Restarts without a limit, because a member may wait for its peers as long as it takes; never
     on a clean exit, because a member that was removed from its cluster exits cleanly. Not
-    killed at the start, because READY comes only with a quorum.
+    killed at the start, because READY comes only with a quorum. Each line in the journal has the
+    labels that its metrics have.
     """
     state = cluster.unit.removesuffix(".service")
     program = f"/opt/etcd/clusters/{cluster.name}/bin/etcd"
@@ -240,6 +241,7 @@ Restart=on-failure
 RestartSec=2s
 TimeoutStartSec=infinity
 TimeoutStopSec=60s
+LogExtraFields=CLS={cluster.name} INS={instance.name} IP={instance.node.address} JOB=etcd
 LimitNOFILE=65536
 OOMScoreAdjust=-1000
 IOSchedulingClass=best-effort

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from tests.node.conftest import SUBNET
@@ -62,3 +63,14 @@ def test_etcdctl_works_without_flags_and_keeps_no_password(three: Members) -> No
     )
     assert f"{SUBNET}.99" in other
     assert "conflicting" not in other
+
+
+def test_each_line_of_etcd_in_the_journal_is_json_and_has_the_labels_of_its_metrics(
+    three: Members,
+) -> None:
+    found = three.shell(2, "journalctl CLS=etcd INS=etcd-2 _COMM=etcd -n 20 -o json").splitlines()
+    assert len(found) == 20
+    lines = [json.loads(line) for line in found]
+    assert {(one["IP"], one["JOB"]) for one in lines} == {(f"{SUBNET}.11", "etcd")}
+    assert all({"level", "ts", "msg"} <= json.loads(one["MESSAGE"]).keys() for one in lines)
+    assert "No entries" in three.shell(2, "journalctl CLS=etcd INS=etcd-1 -n 1")
