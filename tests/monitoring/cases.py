@@ -493,19 +493,24 @@ def full(s: Series, cls: str) -> list[Firing]:
 def alarmed(s: Series, cls: str) -> list[Firing]:
     """Defragmented and not disarmed; the one that raised it was restarted and forgot its metric."""
     s.found(cls)
-    _sized(s, cls, 2, 0.1)
+    _sized(s, cls, 3, 0.1)
     for seq in (1, 3):
         which = {"server_id": f"{cls}-id-2", "alarm_type": "NOSPACE"}
-        s.put(cls, seq, "etcd_debugging_server_alarms", always(1), **which)
-    return [_nospace(cls, 2, "10%")]
+        s.put(cls, seq, "etcd_debugging_server_alarms", always(2), **which)
+    s.handled(cls, 3, "Put", "ResourceExhausted", 1)
+    return [_nospace(cls, 3, "10%")]
 
 
 @case("EtcdAlarmNospace", "EtcdAlarmCorrupt")
 def disarmed(s: Series, cls: str) -> list[Firing]:
+    """The metric of NOSPACE stays, once it was raised twice; another one was refused for its size."""
     s.found(cls)
-    for seq, kind in ((1, "NOSPACE"), (2, "CORRUPT")):
-        which = {"server_id": f"{cls}-id-2", "alarm_type": kind}
-        s.put(cls, seq, "etcd_debugging_server_alarms", since(40, 0, 1), **which)
+    _sized(s, cls, 3, 0.1)
+    which = {"server_id": f"{cls}-id-2", "alarm_type": "NOSPACE"}
+    s.put(cls, 1, "etcd_debugging_server_alarms", since(30, 1, 2), **which)
+    which["alarm_type"] = "CORRUPT"
+    s.put(cls, 2, "etcd_debugging_server_alarms", since(30, 0, 1), **which)
+    s.handled(cls, 3, "Put", "InvalidArgument", 1)
     return []
 
 
