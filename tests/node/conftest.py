@@ -27,9 +27,9 @@ for socket in $(ss -Hltnp 'sport >= :2379 and sport <= :2480' | grep -o 'pid=[0-
   kill -9 "${socket#pid=}"
 done
 umount /data/etcd /data 2>/dev/null
-rm -rf /etc/systemd/system/etcd* /etc/systemd/system/multi-user.target.wants/etcd* \
+rm -rf /etc/systemd/system/etcd* /etc/systemd/system/*.wants/etcd* \
   /etc/etcd /data /srv/other /opt/etcd/clusters /opt/etcd/versions/preinstalled \
-  /opt/etcd/versions/package /run/etcd-node /usr/local/bin/etcd* /usr/local/sbin/etcd-node \
+  /opt/etcd/versions/package /run/etcd-node /usr/local/bin/etcd* /usr/local/sbin/etcd* \
   /var/tmp/etcd-* /var/lib/etcd-node
 find /opt/etcd/versions -maxdepth 1 -type l -delete 2>/dev/null
 systemctl daemon-reload; systemctl reset-failed 'etcd*' 'foreign*' 2>/dev/null
