@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import render
+from etcd_component import exporter, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -55,6 +55,7 @@ class Instance(pulumi.ComponentResource):
         self.checked = self._check_node()
         self.certified = self._put_certificate()
         self._files = [self._install(), self.certified, self._put_config()]
+        self._put_exporter()
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(
@@ -73,6 +74,7 @@ class Instance(pulumi.ComponentResource):
             ("--address", self._model.node.address),
             ("--client-port", str(self._model.client_port)),
             ("--peer-port", str(self._model.peer_port)),
+            *([("--exporter-port", str(port))] if (port := self._model.exporter_port) else []),
             ("--data", self._model.data_dir),
             ("--method", settings.install),
         ]
@@ -178,6 +180,23 @@ class Instance(pulumi.ComponentResource):
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
             opts=self._child([self.checked]),
+        )
+
+    def _put_exporter(self) -> None:
+        units = exporter.units(self._belonging.cluster, self._model)
+        if not units:
+            return
+        self._machine.run(
+            f"{self._model.name}-exporter",
+            create=self._machine.etcd_node("exporter", *self._options),
+            delete=self._machine.etcd_node("exporter", *self._options, "--remove"),
+            # Not secret: a preview shows which lines change.
+            stdin="".join(f"--- {name}\n{text}" for name, text in units.items()),
+            opts=self._child(
+                self._files,
+                # A machine that is left for good is cleaned of it, too.
+                pulumi.ResourceOptions(deleted_with=self.checked),
+            ),
         )
 
     def take_seat(

@@ -276,6 +276,10 @@ class Instance:
     """The machine will never come back: the others go on without it."""
     arch: str = "amd64"
     """Of the node's processor; only an upload needs to know it beforehand."""
+    exporter_port: int = 0
+    """Where the node tells what etcd does not know; 0: nowhere."""
+    textfile_dir: str | None = None
+    """Where the node leaves the same for a node_exporter."""
 
     @property
     def name(self) -> str:
@@ -296,6 +300,21 @@ class Instance:
     def endpoint(self) -> str:
         """Where clients reach it, as `host:port`."""
         return f"{self.node.url_host}:{self.client_port}"
+
+    @property
+    def exporter(self) -> str | None:
+        """Where the node tells what etcd does not know, as `host:port`."""
+        return f"{self.node.url_host}:{self.exporter_port}" if self.exporter_port else None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports that it listens on, by the parameters that choose them."""
+        chosen = {
+            "etcd_port": self.client_port,
+            "etcd_peer_port": self.peer_port,
+            "etcd_exporter_port": self.exporter_port,
+        }
+        return {name: port for name, port in chosen.items() if port}
 
     @property
     def dns_names(self) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ _PARTS = (
     "downgrade",
     "access",
     "users",
+    "exporter",
     "expel",
     "leave",
     "status",

@@ -11,7 +11,7 @@ from etcd_component.inventory import access, options, parameters
 from etcd_component.inventory.groups import Group, Host, Vars
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
 from etcd_component.inventory.site import Site
-from etcd_component.inventory.values import TICKS_PER_ELECTION, Said, address
+from etcd_component.inventory.values import MAX_PORT, TICKS_PER_ELECTION, Said, address
 from etcd_component.mistake import Findings
 from etcd_component.model import GIVEN, Cluster, Instance, Node, Settings
 
@@ -288,6 +288,9 @@ def _seat(cluster: str, host: Host, vars_: Vars, site: Site, findings: Findings)
         reach.setdefault("host", canonical)
         node = Node(canonical, _unknown_login(reach, site))
         instance = Instance(cluster=cluster, node=node, **values)
+        if site.monitored and "exporter_port" not in values:
+            # Two clusters on one machine have different ports already.
+            instance = replace(instance, exporter_port=min(instance.peer_port + 1, MAX_PORT))
         return Seat(host.place, instance, reach if complete else None)
     return None
 

@@ -147,7 +147,7 @@ def _check(monitor: Monitor, place: str, clusters: Iterable[Cluster], findings: 
 
 
 def _check_neighbour(monitor: Monitor, one: Instance, place: str, findings: Findings) -> None:
-    for port in sorted({monitor.port, ALERTS_PORT} & {one.client_port, one.peer_port}):
+    for port in sorted({monitor.port, ALERTS_PORT} & {*one.ports.values()}):
         findings.wrong(
             f"{place}.listen" if port == monitor.port else place,
             f"port {port} is used by {one.name} on the same machine",

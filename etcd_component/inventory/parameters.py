@@ -49,6 +49,8 @@ def _rows() -> tuple[Parameter, ...]:
         Parameter("etcd_data", either, values.data_dir, "data_dir"),
         Parameter("etcd_port", either, port, "client_port"),
         Parameter("etcd_peer_port", either, port, "peer_port"),
+        Parameter("etcd_exporter_port", either, integer(0, values.MAX_PORT), "exporter_port"),
+        Parameter("etcd_textfile_dir", either, values.place, "textfile_dir"),
         Parameter("etcd_arch", either, values.choice(*versions.ARCHITECTURES), "arch"),
         Parameter("etcd_version", cluster, values.version, "version"),
         Parameter(

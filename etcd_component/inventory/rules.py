@@ -68,6 +68,12 @@ def check_seats(draft: Draft, findings: Findings) -> None:
                 f"clients and peers cannot share port {instance.peer_port}",
                 "use two ports, such as 2379 and 2380",
             )
+        if instance.exporter_port in {instance.client_port, instance.peer_port}:
+            findings.wrong(
+                f"{seat.place}.etcd_exporter_port",
+                f"etcd itself has port {instance.exporter_port}",
+                "use another port, such as 2381, or 0 for none",
+            )
         seqs.setdefault(instance.seq, seat)
         addresses.setdefault(instance.node.address, seat)
 
@@ -120,9 +126,9 @@ def check_machines(seats: Iterable[Seat], findings: Findings) -> None:
                     "correct ansible_host or ansible_port",
                 )
             continue
-        shared = sorted({here.client_port, here.peer_port} & {there.client_port, there.peer_port})
-        for port in shared:
-            name = "etcd_port" if port == here.client_port else "etcd_peer_port"
+        for name, port in here.ports.items():
+            if port not in there.ports.values():
+                continue
             findings.wrong(
                 f"{second.place}.{name}",
                 f"port {port} is used by {machine} on the same machine",

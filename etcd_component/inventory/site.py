@@ -40,6 +40,8 @@ class Site:
     """What relative paths in the inventory start from."""
     settled: bool = True
     """False when a setting cannot stand: then no machine is looked up, for it may be another."""
+    monitored: bool = False
+    """Whether the stack has a monitor, which nodes then tell what etcd does not know."""
 
     def located(self, written: str) -> Path:
         """The file that a path in the inventory means."""
@@ -146,7 +148,14 @@ def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> S
     file = chosen.get("inventoryFile")
     base = file.parent if file else Path.cwd()
     return Stack(
-        site=Site(access, checksums, url, base, settled=not findings.mistakes),
+        site=Site(
+            access,
+            checksums,
+            url,
+            base,
+            settled=not findings.mistakes,
+            monitored="etcd_monitor" in chosen,
+        ),
         secrets={key: chosen[key] for key in SECRETS if key in chosen},
         inventory=chosen.get("inventory"),
         inventory_file=file,

@@ -260,22 +260,28 @@ def user_name(value: Any) -> str:
 # --- readers: etcd
 
 
-def data_dir(value: Any) -> str:
-    """An absolute path of a directory that belongs to one instance alone."""
+def place(value: Any, cure: str = "write the path from / on") -> str:
+    """An absolute path on a node that needs no quotes anywhere."""
     written = text(value)
-    cure = "use a directory of its own, such as /data/etcd or /var/lib/etcd"
     if not written.startswith("/"):
         raise Wrong(f"{shown(written)} is not an absolute path", cure)
     if not re.fullmatch(r"[A-Za-z0-9._/-]+", written) or ".." in written.split("/"):
         raise Wrong(
             f"{shown(written)} has more than letters, digits and . _ - in it, or leads up", cure
         )
+    return "/" + "/".join(PurePosixPath(written).parts[1:])
+
+
+def data_dir(value: Any) -> str:
+    """An absolute path of a directory that belongs to one instance alone."""
+    cure = "use a directory of its own, such as /data/etcd or /var/lib/etcd"
+    written = place(value, cure)
     parts = PurePosixPath(written).parts[1:]
     if len(parts) < 2 or parts in _SHARED:  # noqa: PLR2004
         raise Wrong(f"{shown(written)} is shared with others and would be removed with etcd", cure)
     if parts[0] in _SYSTEM or parts[:2] in _FLEETING:
         raise Wrong(f"{shown(written)} belongs to the system or is lost at a reboot", cure)
-    return "/" + "/".join(parts)
+    return written
 
 
 _SYSTEM: Final = frozenset(

@@ -59,6 +59,7 @@ class Watched:
                 one.node.address,
                 one.endpoint,
                 "learner" if one.learner else "voter",
+                one.exporter,
             )
             for one in cluster.instances
             if not one.lost

@@ -13,6 +13,7 @@ parse_options() {
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
   to='' owner='' lost='' remove_data=false remove_software=false revoked=''
+  exporter_port='' textfile='' save=false
   grants='' roles='' users='' remove=false
   shift
   while [ "$#" -gt 0 ]; do
@@ -21,6 +22,7 @@ parse_options() {
       --remove-data) remove_data=true ;;
       --remove-software) remove_software=true ;;
       --remove) remove=true ;;
+      --save) save=true ;;
       --read | --write | --readwrite)
         { [ "$#" -ge 3 ] && [ "$2" != range ]; } || [ "$#" -ge 4 ] ||
           die "the option $1 needs key KEY, prefix PREFIX or range FIRST END"
@@ -40,7 +42,7 @@ parse_options() {
         ;;
       --cluster | --founders | --token | --peers | --reseat | --repair | --version | --url | --archive | \
         --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
-        --peer-port | --data | --clock | --to | --owner | --lost)
+        --peer-port | --exporter-port | --textfile | --data | --clock | --to | --owner | --lost)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
         option=$(printf '%s' "${1#--}" | tr - _)
         # The option's name comes from the list above, so eval sees no foreign text but "$2".
@@ -72,7 +74,11 @@ place_paths() {
   pki=$etc/pki
   versions=/opt/etcd/versions
   running=/opt/etcd/clusters/$cluster
-  unit_file=/etc/systemd/system/$unit
+  units=/etc/systemd/system
+  unit_file=$units/$unit
+  # No cluster's name has an underscore, so no cluster's unit is called like another's exporter.
+  exporter=${unit%.service}_exporter
+  exporter_units="$exporter.service $exporter.timer $exporter.socket $exporter@.service"
   itself=/usr/local/sbin/etcd-node
   etcdctl=/usr/local/sbin/etcdctl
   # Root's alone: a file that root writes must not stand where etcd's user can put a link.
@@ -80,6 +86,8 @@ place_paths() {
   stamp=$run/$cluster.started
   member_table=$run/$cluster.members
   leader_seen=$run/$cluster.leader
+  told=$run/$cluster.prom
+  clock_seen=$run/$cluster.clock
   snapshots=/var/lib/etcd-node/$cluster
 }
 
@@ -144,6 +152,13 @@ architecture() {
     aarch64) say arm64 ;;
     *) uname -m ;;
   esac
+}
+
+# So that it shows when somebody else changes a file: note_as_put WHICH FILES...
+note_as_put() {
+  note=$etc/as-put.$1
+  shift
+  sha256sum "$@" | put "$note" 644 root:root
 }
 
 # ---- what the files say, and what the process was started with

@@ -15,6 +15,7 @@ do_config() {
   load_instance
   own_data_directory
   section "$unit" "$text" | put "$unit_file" 644 root:root
+  note_as_put config "$etc/settings.yaml" "$unit_file"
   put_etcdctl
   systemctl daemon-reload
   say "$name: configuration and unit are in place"

@@ -124,12 +124,13 @@ do_erase() {
     systemctl daemon-reload
     systemctl reset-failed "$unit" 2>/dev/null || :
   fi
+  take_exporter_away
   doing="removing files"
   kept='' data_stay=false
   [ -z "$data" ] || ! [ -d "$data" ] || erase_data
   [ -z "$name" ] || rm -f /var/tmp/etcd-*-"$name"-*.tar.gz
   [ ! -d "$snapshots" ] || erase_snapshots
-  rm -rf "${etc:?}" "$running" "$stamp" "$member_table" "$leader_seen"
+  rm -rf "${etc:?}" "$running" "$stamp" "$member_table" "$leader_seen" "$clock_seen"
   erase_what_is_shared
   rm -f "$run/$cluster.lock"
   rmdir "$run" 2>/dev/null || :

@@ -30,6 +30,10 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   dropuser, droprole   remove the one of that --name
   undeclared  tell users and roles besides the given --user and --role ones; with
               --remove take them away
+  metrics     what etcd does not know of itself, for Prometheus; with --save into a
+              file, which `answer` gives to whoever connects
+  exporter    have it written and given to others by systemd (units on stdin);
+              with --remove no more
   expel       remove a member whose machine is lost
   leave       give up the seat: hand over, be removed, stop
   erase       take what etcd-node put here off the machine
@@ -44,14 +48,14 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | expel | leave | erase) ;;
+    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | metrics | exporter | answer | expel | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
-  [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"
+  [ "$(id -u)" -eq 0 ] || [ "$command" = answer ] || die "only root can do this; run it with sudo"
   parse_options "$@"
   place_paths
   case $command in
-    status | facts | stamp) ;;
+    status | facts | stamp | metrics | answer) ;;
     preflight)
       # The machine may lack even the programs that the others run under.
       if command -v timeout >/dev/null 2>&1 && [ -z "${ETCD_NODE_LIMIT:-}" ]; then run_limited "$@"; fi

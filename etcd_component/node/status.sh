@@ -33,6 +33,7 @@ do_facts() {
   say "ca.crt=$(sha256 "$pki/ca.crt")"
   say "server.crt=$(sha256 "$pki/server.crt")"
   say "revoked.crl=$(encoded <"$pki/revoked.crl")"
+  say "exporter=$(exporter_units_in_use)"
   say "seat=$(seat_state)"
   say "reseat=$(cat "$etc/reseat" 2>/dev/null || say 0)"
   list=$(request_time=3 request "$peer_url/members") || return 0
@@ -81,17 +82,15 @@ describe_files() {
 }
 
 describe_certificate() {
+  end=$(certificate_ends "$pki/server.crt" | sed -n 's/^1 //p')
   if ! [ -s "$pki/server.crt" ]; then
     say 'none'
-  elif command -v openssl >/dev/null 2>&1; then
-    end=$(openssl x509 -noout -enddate -in "$pki/server.crt" 2>/dev/null | sed 's/notAfter=//')
-    if openssl x509 -noout -checkend 0 -in "$pki/server.crt" >/dev/null 2>&1; then
-      say "valid until $end"
-    else
-      say "EXPIRED at ${end:-a time that cannot be read}; \`pulumi up\` renews it"
-    fi
+  elif [ -z "$end" ]; then
+    say "cannot be read; \`pulumi up\` with a raised etcd_repair puts it back"
+  elif [ "$end" -gt "$(date +%s)" ]; then
+    say "valid until $(date -u -d "@$end" '+%Y-%m-%d %H:%M:%S UTC')"
   else
-    say "$pki/server.crt; without openssl its end is not known"
+    say "EXPIRED at $(date -u -d "@$end" '+%Y-%m-%d %H:%M:%S UTC'); \`pulumi up\` renews it"
   fi
 }
 
@@ -108,18 +107,20 @@ seat_state() {
 }
 
 describe_seat() {
-  case $(seat_state) in
+  case $(seat_in_cluster) in
     not-taken) say "not taken; \`pulumi up\` takes it" ;;
     lost) say "LOST: $data holds no member any more; \`pulumi up\` says what to do" ;;
     being-taken) say 'being taken' ;;
-    taken)
-      if [ "$(unit_state)" != active ] && is_unknown_to_peers; then
-        say "GONE: $name was removed from its cluster, which goes on without it; it stays down"
-      else
-        say 'taken'
-      fi
-      ;;
+    gone) say "GONE: $name was removed from its cluster, which goes on without it; it stays down" ;;
+    taken) say 'taken' ;;
   esac
+}
+
+# The same, and whether its cluster knows it still.
+seat_in_cluster() {
+  state=$(seat_state)
+  if [ "$state" = taken ] && [ "$(unit_state)" != active ] && is_unknown_to_peers; then state=gone; fi
+  say "$state"
 }
 
 describe_members() {

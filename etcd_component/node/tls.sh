@@ -39,6 +39,7 @@ do_tls() {
   ln -sfn "${new##*/}" "$pki.$$"
   mv -fT "$pki.$$" "$pki"
   [ -z "$last" ] || rm -rf "${etc:?}/$last"
+  note_as_put tls "$pki/ca.crt" "$pki/server.crt" "$pki/server.key" "$pki/revoked.crl"
   say "certificate and key are in $pki${revoked:+; refused are $revoked}"
 }
 

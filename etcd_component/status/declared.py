@@ -44,6 +44,8 @@ class Files:
     """Whether the last update got so far that the member runs with them."""
     repair: int
     """The number by which changes made by hand were last put back."""
+    exporter: tuple[str, ...] = ()
+    """The units that have the node tell what etcd does not know, in the order of their making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
 
 
 def _member(name: str, owner: str, kept: _Kept) -> Member:
-    names = ("node", "tls", "config", "binary", "seat", "rollout")
+    names = ("node", "tls", "config", "binary", "seat", "rollout", "exporter")
     steps = {step: kept.command(f"{name}-{step}") for step in names}
     settings = _sections(_revealed(steps["config"]["stdin"]))["etcd.yaml"]
     seat = steps["seat"].get("update") or steps["seat"].get("create") or ""
@@ -214,6 +216,7 @@ def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
         _option("to", steps["rollout"])
         == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"], pki.get("token.pub", "")),
         int(_option("repair", steps["config"]) or 0),
+        tuple(_sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
     )
 
 

@@ -413,6 +413,7 @@ def _of_node(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
         *_of_files(member, files, facts),
         *_of_version(member, facts),
         *_of_unit(member, facts),
+        *_of_exporter(member, files, facts),
     ]
     if not files.rolled_out:
         what = "the last `pulumi up` ended before this member was restarted with its new files"
@@ -483,6 +484,14 @@ def _of_unit(member: Member, facts: Facts) -> Iterator[Finding]:
         yield found("unit-not-loaded", "systemd has not read its unit since it was changed")
     for file in facts.drop_ins:
         yield Finding("drop-in", f"{file} adds to the unit", member=member.name, note=True)
+
+
+def _of_exporter(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
+    wanted, found = "".join(files.exporter), facts["exporter"]
+    if wanted and found != _sum(wanted):
+        state = {"": "missing", "stopped": "stopped"}.get(found, "changed")
+        what = f"what tells of its node (etcd_exporter_port, etcd_textfile_dir) is {state}"
+        yield Finding("exporter", what, Remedy.REPAIR, member.name)
 
 
 def _sum(text: str) -> str:

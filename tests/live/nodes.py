@@ -16,6 +16,10 @@ for lock in etcd-node.*; do
   # What a killed run left at work must not write any more.
   [ ! -e "$lock" ] || flock -w 5 "$lock" true
 done
+for unit in /etc/systemd/system/etcd*_exporter.*; do
+  [ ! -e "$unit" ] || systemctl stop "${unit##*/}" 2>/dev/null || :
+done
+rm -f /etc/systemd/system/etcd*_exporter* /etc/systemd/system/*.wants/etcd*_exporter*
 for unit in /etc/systemd/system/etcd*.service; do
   [ -e "$unit" ] || continue
   systemctl kill -s KILL "${unit##*/}" 2>/dev/null || :

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from cryptography import x509
 
 from bench.client import Access
-from etcd_component import render
+from etcd_component import exporter, render
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
 from tests.authority import Authority
 
@@ -109,6 +109,8 @@ class Members:
     """Serial numbers of certificates that members refuse."""
     changes: dict[str, str] = field(default_factory=dict)
     """Of the node program's text."""
+    exporter_port: int = 0
+    textfile_dir: str | None = None
 
     # ---- what is declared
 
@@ -129,6 +131,8 @@ class Members:
                     self.data_dir,
                     self.client_port,
                     self.peer_port,
+                    exporter_port=self.exporter_port,
+                    textfile_dir=self.textfile_dir,
                 )
                 for seq in self.everyone
             ),
@@ -238,6 +242,12 @@ class Members:
             stdin=f"--- etcd.yaml\n{render.etcd_config(model, instance)}"
             f"--- {model.unit}\n{render.unit(model, instance)}",
         )
+
+    def put_exporter(self, seq: int, *, check: bool = True) -> Done:
+        """Have the node tell what etcd does not know."""
+        units = exporter.units(self.model, self.instance(seq))
+        text = "".join(f"--- {name}\n{text}" for name, text in units.items())
+        return self.run(seq, "exporter", stdin=text, check=check)
 
     def change(self, **options: Any) -> None:
         """Put a changed configuration on all nodes; nothing restarts."""

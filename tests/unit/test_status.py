@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from etcd_component import __main__ as command_line
-from etcd_component import model
+from etcd_component import exporter, model
 from etcd_component.status import access, declared, judged, machines, told
 from etcd_component.status.asked import Answer, Listed, Listing
 from etcd_component.status.judged import Exit, Remedy, Seen, judge
@@ -263,6 +263,22 @@ def test_a_cluster_that_is_as_declared_is_well(three: declared.Cluster) -> None:
         "well. 3 of 3 voters are well, and 2 must be: 1 more may be lost."
     )
     assert list(told.edits(report)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "problem"), [("", "missing"), ("stopped", "stopped"), ("00", "changed"), (None, None)]
+)
+def test_what_tells_of_a_node_is_looked_at_where_it_should_be_there(
+    there: str | None, problem: str | None
+) -> None:
+    wanted = cluster(1)
+    (host,) = wanted.instances
+    host = dataclasses.replace(host, exporter_port=2381)
+    (kept,) = declared.read(exported(dataclasses.replace(wanted, instances=(host,))), "test")
+    units = "".join(exporter.units(wanted, host).values())
+    report = judge(with_facts(clean(kept), 1, exporter=digest(units) if there is None else there))
+    said = [f"what tells of its node (etcd_exporter_port, etcd_textfile_dir) is {problem}"]
+    assert [one.what for one in report.findings] == (said if problem else [])
 
 
 @pytest.mark.parametrize(
