@@ -74,7 +74,6 @@ class Instance(pulumi.ComponentResource):
             ("--address", self._model.node.address),
             ("--client-port", str(self._model.client_port)),
             ("--peer-port", str(self._model.peer_port)),
-            *([("--exporter-port", str(port))] if (port := self._model.exporter_port) else []),
             ("--data", self._model.data_dir),
             ("--method", settings.install),
         ]

@@ -13,7 +13,7 @@ parse_options() {
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
   name='' address='' client_port=2379 peer_port=2380 data='' clock=''
   to='' owner='' lost='' remove_data=false remove_software=false revoked=''
-  exporter_port='' textfile='' save=false
+  textfile='' save=false
   grants='' roles='' users='' remove=false
   shift
   while [ "$#" -gt 0 ]; do
@@ -42,7 +42,7 @@ parse_options() {
         ;;
       --cluster | --founders | --token | --peers | --reseat | --repair | --version | --url | --archive | \
         --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
-        --peer-port | --exporter-port | --textfile | --data | --clock | --to | --owner | --lost)
+        --peer-port | --textfile | --data | --clock | --to | --owner | --lost)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
         option=$(printf '%s' "${1#--}" | tr - _)
         # The option's name comes from the list above, so eval sees no foreign text but "$2".

@@ -190,6 +190,7 @@ do_exporter() {
   text=$(cat)
   [ -n "$(section "$exporter.service" "$text")" ] || die "standard input has no section \`--- $exporter.service\`"
   refuse_missing_textfile_directory
+  refuse_port_of_another
   stop_writing
   for file in $exporter_units; do
     part=$(section "$file" "$text")
@@ -219,6 +220,18 @@ refuse_missing_textfile_directory() {
   [ -z "$wanted" ] || [ -d "$wanted" ] ||
     die "$name: there is no directory $wanted for node_exporter's textfiles (etcd_textfile_dir). Make it, or correct the path"
 }
+
+# That a port is taken holds up nothing but this: a member is not refused for it.
+refuse_port_of_another() {
+  port=$(section "$exporter.socket" "$text" | port_of_socket)
+  # systemd itself has the port of a socket.
+  if [ -z "$port" ] || { systemctl is-active -q "$exporter.socket" &&
+    [ "$port" = "$(port_of_socket <"$units/$exporter.socket")" ]; }; then return 0; fi
+  ! holder=$(holder_of_port "$port" "$exporter.service") ||
+    die "$name: the port $port, on which it would tell of its node (etcd_exporter_port), is held by ${holder:-the kernel}. Stop that, or choose another port; nothing was changed"
+}
+
+port_of_socket() { sed -n 's/^ListenStream=.*://p'; }
 
 textfile_directory() { sed -n 's/^ExecStart=.* --textfile //p'; }
 

@@ -6,7 +6,6 @@ do_preflight() {
   check_address
   check_port "$client_port" client
   check_port "$peer_port" peer
-  case $exporter_port in '' | 0) ;; *) is_exporter_s_own || check_port "$exporter_port" exporter ;; esac
   check_data_directory
   check_disk
   check_clock
@@ -63,12 +62,6 @@ check_port() {
   [ -z "$holder" ] && is_ours && return 0
   find_fault "the $2 port $1 is held by ${holder:-"the unit $unit, which is not this instance"}" \
     "stop it, or choose another port in the inventory"
-}
-
-# systemd holds the port of a socket.
-is_exporter_s_own() {
-  grep -qs "^ListenStream=.*:$exporter_port\$" "$units/$exporter.socket" &&
-    systemctl is-active -q "$exporter.socket"
 }
 
 # Another stack's instance of the same name looks like ours in everything else; and what a run of a

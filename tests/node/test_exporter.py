@@ -19,7 +19,7 @@ from tests.authority import pem_of
 from tests.node.conftest import Cluster
 from tests.node.members import Members, eventually
 from tests.node.test_erase import look
-from tests.node.test_preflight import LISTEN, preflight
+from tests.node.test_preflight import LISTEN
 
 PORT = 2381
 END = "certificate_not_after_timestamp_seconds"
@@ -260,15 +260,16 @@ def test_a_port_is_checked_taken_moved_and_given_back(cluster: Cluster) -> None:
     before = look(one)
     one.found()
     one.shell(1, LISTEN.replace("2380", str(PORT)))
-    code, said = preflight(one, "--exporter-port", str(PORT))
-    assert code == 1
-    assert f"the exporter port {PORT} is held by `perl` (process " in said
-    assert preflight(one)[0] == 0
+    one.exporter_port = PORT
+    refused = one.put_exporter(1, check=False)
+    assert refused.returncode == 1
+    assert f"the port {PORT}, on which it would tell of its node" in refused.stderr
+    assert "is held by `perl` (process " in refused.stderr
+    assert one.shell(1, "ls /etc/systemd/system | grep _exporter || :") == ""
     one.shell(1, "systemctl stop foreign-listener")
 
-    one.exporter_port = PORT
-    one.put_exporter(1)
-    assert preflight(one, "--exporter-port", str(PORT))[0] == 0
+    for _ in range(2):
+        one.put_exporter(1)
     one.exporter_port = PORT + 1
     one.put_exporter(1)
     assert one.shell(1, f"ss -Hltn sport = :{PORT}") == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -73,10 +74,11 @@ def test_only_a_node_that_is_asked_tells(found: Recording) -> None:
     assert not any("etcd-1-exporter" in one.depends_on for one in found.node_commands.values())
 
 
-def test_the_port_is_looked_at_before_it_is_needed(found: Recording) -> None:
-    for step in ("create", "update"):
-        assert "--exporter-port 2381" in found.command("etcd-1-node").inputs[step]
-        assert "--exporter-port" not in found.command("etcd-2-node").inputs[step]
+def test_nothing_else_changes_when_a_node_begins_to_tell(found: Recording) -> None:
+    before = record(telling(2)).commands
+    assert found.commands.keys() - before.keys() == {"etcd-1-exporter"}
+    for name in ("etcd-1-node", "etcd-1-config", "etcd-1-seat", "etcd-1-rollout"):
+        assert "exporter" not in json.dumps({**found.command(name).inputs, "stdin": None}), name
 
 
 def test_a_raised_repair_puts_it_back() -> None:
