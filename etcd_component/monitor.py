@@ -16,6 +16,7 @@ from etcd_component.remote import Machine, remember
 from etcd_component.root import generated_password
 
 _DASHBOARDS = "dashboards/"
+_OWN_DASHBOARDS = "dashboards/vmui/"
 _CERTIFICATES = "pki/"
 
 
@@ -116,7 +117,7 @@ class Monitor(pulumi.ComponentResource):
     def _put_dashboards(
         self, plain: Mapping[str, str], checked: pulumi.Resource
     ) -> pulumi.Resource:
-        found = {path: text for path, text in plain.items() if path.startswith(_DASHBOARDS)}
+        found = {path: text for path, text in plain.items() if path.startswith(_OWN_DASHBOARDS)}
         return self._machine.run(
             f"{self._name}-dashboards",
             create=self._machine.etcd_monitor("files", ("--kind", "dashboards")),

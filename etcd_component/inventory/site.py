@@ -83,6 +83,13 @@ def _passphrase(value: Any) -> str:
     raise Wrong("it is not text", "write the passphrase in quotes")
 
 
+def _monitor(value: Any) -> Mapping[Any, Any]:
+    if isinstance(value, Mapping):
+        return value
+    cure = "name its machine, such as {host: 10.10.10.20}"
+    raise Wrong(f"it is {values.kind(value)}, not a mapping", cure)
+
+
 SECRETS: Final = ("etcd_root_password", "etcd_ca_cert", "etcd_ca_key")
 """Parameters of the inventory that may be set for all clusters, as secrets."""
 
@@ -90,7 +97,7 @@ KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "inventory": values.any_mapping,
         "inventoryFile": values.path,
-        "etcd_monitor": values.any_mapping,
+        "etcd_monitor": _monitor,
         "sshUser": values.user_name,
         "sshPort": values.integer(1, MAX_PORT),
         "sshPrivateKeyFile": values.path,
