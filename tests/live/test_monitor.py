@@ -57,6 +57,7 @@ def test_a_monitor_sees_every_instance_as_the_model_names_it_and_goes_without_a_
     # reloads anything by hand, and what collects is not restarted.
     collecting = [process(watched, NUMBER, unit) for unit in UNITS]
     shell(watched, 12, "systemctl kill -s KILL etcd; systemctl stop etcd")
+    monitor.until('up{ins="etcd-3", job="etcd"} == 0', bool)
     stack.write(inventory(watched, 3))
     with Sampler(marks(project.secrets)) as sampler:
         done = stack.up()

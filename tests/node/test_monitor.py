@@ -1,0 +1,225 @@
+"""The monitor's program on a real machine, with real VictoriaMetrics and no etcd."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from etcd_component.model import Monitor, Node
+from etcd_component.monitoring import units
+from etcd_component.render import monitor_program
+from etcd_component.ssh import Login
+from lab import Lab
+from lab.monitor import NUMBER
+
+OURS = "0123456789abcdef"
+DATA = "/var/lib/etcd-monitor"
+PLACE = ("--listen", "127.0.0.1", "--data", DATA)
+RULES = "groups: [{name: one, rules: [{record: one, expr: vector(1)}]}]\n"
+
+# By force: a test must not depend on `erase`.
+_CLEAN = """
+for unit in etcd-monitor-alerts etcd-monitor victoria-metrics; do
+  systemctl kill -s KILL $unit 2>/dev/null; systemctl disable -q --now $unit 2>/dev/null
+done
+rm -rf /etc/systemd/system/etcd-monitor* /etc/etcd-monitor /run/etcd-monitor /var/lib/etcd-monitor \
+  /usr/local/sbin/etcd-monitor /srv/other /usr/sbin/policy-rc.d
+systemctl daemon-reload; systemctl reset-failed
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine that is to be the monitor, and the program on standard input or in its place."""
+
+    lab: Lab
+
+    def shell(self, script: str, *, stdin: str = "", check: bool = True) -> str:
+        done = self.lab.exec(NUMBER, "sh", "-c", script, stdin=stdin, check=False)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return (done.stdout + done.stderr).strip()
+
+    def run(
+        self, *words: str, stdin: str = "", program: str = "etcd-monitor"
+    ) -> subprocess.CompletedProcess[str]:
+        return self.lab.exec(NUMBER, *program.split(), *words, stdin=stdin, check=False)
+
+    def says(self, *words: str, stdin: str = "") -> str:
+        """What a run that succeeds says."""
+        done = self.run(*words, stdin=stdin)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def refuses(self, *words: str, stdin: str = "") -> str:
+        """What a run that fails says."""
+        done = self.run(*words, stdin=stdin)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    def preflight(self, *words: str, owner: str = OURS) -> subprocess.CompletedProcess[str]:
+        """As the first contact runs it: nothing is there yet."""
+        given = ("preflight", *PLACE, "--owner", owner, *words)
+        return self.run("-s", *given, program="sh", stdin=monitor_program())
+
+    def own(self, owner: str = OURS) -> None:
+        self.shell("cat >/var/tmp/etcd-monitor", stdin=monitor_program())
+        self.shell(f"sh /var/tmp/etcd-monitor own --owner {owner} && rm /var/tmp/etcd-monitor")
+
+    def configure(self, **files: str) -> None:
+        """Give it units of a monitor on loopback, no target, and these rules."""
+        model = Monitor(Node("127.0.0.1", LOGIN))
+        texts = {
+            units.STORE: units.store(model),
+            units.ALERTS: units.alerts(model),
+            "url": f"{model.own_url}\n",
+            "scrape.yml": "scrape_configs: []\n",
+            **{f"rules/{name}.yml": text for name, text in files.items()},
+        }
+        self.says("files", "--kind", "config", "--data", DATA, stdin=sections(texts))
+
+
+LOGIN = Login("127.0.0.1", 22, "root", False, None, None, False, None)
+
+
+def sections(files: dict[str, str]) -> str:
+    return "".join(f"--- {name}\n{text}" for name, text in files.items()) + "--- end\n"
+
+
+@pytest.fixture(scope="module")
+def node(lab: Lab) -> Iterator[Lab]:
+    try:
+        lab.up_with_monitor()
+        yield lab
+    finally:
+        lab.remove(NUMBER)
+
+
+@pytest.fixture
+def machine(node: Lab) -> Machine:
+    found = Machine(node)
+    found.shell(_CLEAN, check=False)
+    return found
+
+
+def test_all_that_makes_a_machine_unfit_is_told_at_once_and_nothing_is_changed(
+    machine: Machine,
+) -> None:
+    machine.shell(f"mkdir -p {DATA} && echo other >{DATA}/file")
+    machine.shell(
+        "systemd-run -q --unit=foreign-monitor --collect"
+        " systemd-socket-activate -l 127.0.0.1:8428 /bin/true"
+    )
+    machine.shell("until ss -Hltn | grep -q :8428; do sleep 0.1; done")
+    machine.shell("echo '[Service]' >/etc/systemd/system/etcd-monitor.service")
+    done = machine.preflight("--listen", "10.99.99.99")
+    assert done.returncode == 1
+    for fault in (
+        "the address 10.99.99.99, on which it is to listen, is not on this machine",
+        "port 8428 is held by `systemd-socket-",
+        f"{DATA} is not empty and was not made by etcd-monitor",
+        "/etc/systemd/system/etcd-monitor.service is somebody else's",
+    ):
+        assert fault in done.stderr
+    assert "this machine cannot be the monitor yet; nothing was changed" in done.stderr
+    machine.shell("systemctl stop foreign-monitor")
+    assert (
+        machine.shell("ls -d /etc/etcd-monitor /usr/local/sbin/etcd-monitor 2>/dev/null; :") == ""
+    )
+
+
+def test_another_stack_s_monitor_is_neither_taken_over_nor_erased(machine: Machine) -> None:
+    machine.own("f" * 16)
+    assert "another stack's monitor is here" in machine.preflight().stderr
+    assert "belongs to another stack" in machine.says("erase", "--owner", OURS, "--remove-data")
+    assert machine.shell("cat /etc/etcd-monitor/owner") == "f" * 16
+
+
+def test_the_package_s_own_service_never_starts(machine: Machine) -> None:
+    machine.own()
+    # Of a run that was killed while apt was at work.
+    machine.shell(
+        "printf '#!/bin/sh\\n# Written by etcd-monitor\\nexit 101\\n' >/usr/sbin/policy-rc.d"
+    )
+    machine.shell("dpkg --purge victoria-metrics >/dev/null 2>&1; :")
+    assert "is installed" in machine.says("software")
+    assert "is here already" in machine.says("software")
+    state = "systemctl is-active victoria-metrics; systemctl is-enabled victoria-metrics; :"
+    assert machine.shell(state).split() == ["inactive", "disabled"]
+    assert machine.shell("ls /usr/sbin/policy-rc.d 2>/dev/null; :") == ""
+
+
+def test_files_that_did_not_come_whole_change_nothing(machine: Machine) -> None:
+    machine.own()
+    key, other = "pki/etcd/client.key", "pki/dev/client.key"
+    machine.says("files", "--kind", "secrets", stdin=sections({key: "one\n", other: "two\n"}))
+    for broken in (f"--- {key}\nthr", "", f"--- {key}\nthree\n--- en"):
+        said = machine.refuses("files", "--kind", "secrets", stdin=broken)
+        assert "does not end with `--- end`; nothing was changed" in said
+    assert machine.shell(f"cat /etc/etcd-monitor/{key} /etc/etcd-monitor/{other}") == "one\ntwo"
+    modes = machine.shell(f"stat -c '%a %U' /etc/etcd-monitor/{key}")
+    assert modes == "600 etcd-monitor"
+    for outside in ("../passwd", "/etc/passwd"):
+        said = machine.refuses("files", "--kind", "secrets", stdin=sections({outside: "x\n"}))
+        assert "is no name of a file" in said
+
+
+def test_what_is_gone_from_the_stack_is_gone_from_the_machine(machine: Machine) -> None:
+    machine.own()
+    for names in (["etcd", "dev"], ["etcd"]):
+        machine.says(
+            *("files", "--kind", "secrets"),
+            stdin=sections({f"pki/{name}/client.key": "key\n" for name in names}),
+        )
+    assert machine.shell("ls /etc/etcd-monitor/pki") == "etcd"
+
+
+def started(machine: Machine) -> list[str]:
+    show = "systemctl show --value -p MainPID etcd-monitor etcd-monitor-alerts"
+    return machine.shell(show).split()
+
+
+def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
+    machine: Machine,
+) -> None:
+    machine.own()
+    machine.says("software")
+    machine.configure(one=RULES)
+    assert machine.says("serve") == "all 0 targets are scraped"
+    first = started(machine)
+    assert machine.says("serve") == "all 0 targets are scraped"
+    machine.configure(one=RULES, two=RULES.replace("one", "two"))
+    machine.says("serve")
+    assert started(machine) == first
+    ask = "curl -s http://127.0.0.1:8880/api/v1/rules"
+    machine.shell(f"until {ask} | grep -q '\"two\"'; do sleep 0.2; done")
+
+    machine.configure(one=RULES, two="groups: [{name: two, rules: [{record: two, expr: '('}]}]\n")
+    said = machine.refuses("serve")
+    assert "etcd-monitor-alerts.service: it cannot read its rules" in said
+    machine.configure(one=RULES)
+    assert machine.says("serve") == "all 0 targets are scraped"
+
+    # Its data stay where they are, and are found again.
+    assert f"has its data in {DATA} and cannot be moved to /srv/other" in (
+        machine.preflight("--data", "/srv/other").stderr
+    )
+    assert f"What it collected stays in {DATA}." in machine.says("erase", "--owner", OURS)
+    assert machine.shell(f"ls -d {DATA}/data /etc/etcd-monitor 2>/dev/null; :") == f"{DATA}/data"
+    assert machine.preflight().returncode == 0
+    machine.own()
+    machine.configure(one=RULES)
+    machine.says("erase", "--owner", OURS, "--remove-data")
+    assert machine.shell(f"ls -d {DATA} 2>/dev/null; :") in ("", DATA)
+
+
+def test_one_that_fails_again_and_again_is_told_with_the_reason(machine: Machine) -> None:
+    machine.own()
+    machine.says("software")
+    machine.configure(one=RULES)
+    machine.shell(f"chown root {DATA} && chmod 700 {DATA}")
+    said = machine.refuses("serve")
+    assert "etcd-monitor.service: it fails and is started again and again" in said
+    assert "permission denied" in said
