@@ -5,12 +5,24 @@ alerts=etcd-monitor-alerts.service
 
 do_serve() {
   mkdir -p "$run"
+  check_files
   renew "$store" "$etc/scrape.yml"
   await "$store" "$(cat "$etc/url")/health"
   renew "$alerts" "$etc/rules"
   await "$alerts" "$(alerts_url)/health"
-  await_rules
   await_targets
+}
+
+# A program that runs goes on with what it has read before, and says nothing.
+check_files() {
+  said=$(/usr/bin/victoria-metrics -promscrape.config="$etc/scrape.yml" -promscrape.config.dryRun 2>&1) ||
+    refuse_file scrape.yml
+  said=$(/usr/bin/vmalert -dryRun -rule="$etc/rules/*.yml" 2>&1) || refuse_file 'the rules'
+}
+
+refuse_file() {
+  printf '%s\n' "$said" | complaints >&2
+  die "$1 cannot be read, and what ran before goes on as it was. Mend what the lines above show and run \`pulumi up\` again"
 }
 
 # Restart what was started with another unit, reload what was started with other files: targets and
@@ -32,12 +44,15 @@ renew() {
 
 break_off() {
   {
-    say "the end of \`journalctl -u $1\`:"
-    journalctl -u "$1" -n 15 -o cat --no-pager 2>/dev/null | cut -c 1-400 | sed 's/^/  /'
+    say "of \`journalctl -u $1\`:"
+    journalctl -u "$1" -n 300 -o cat --no-pager 2>/dev/null | complaints
   } >&2
   rm -f "$run/$1.started"
   die "$1: $2. Mend what the lines above show and run \`pulumi up\` again"
 }
+
+# Of what both programs print; where they fail, many lines of their source follow the one that tells.
+complaints() { grep -E '[[:space:]](error|panic|fatal)[[:space:]]' | tail -n 5 | cut -c 1-600 | sed 's/^/  /'; }
 
 await() { # unit, the URL that answers when it serves
   doing="waiting for $1"
@@ -63,24 +78,12 @@ ask() {
   } | curl -K -
 }
 
-measured() { # URL of a program, the name of one of its own metrics
-  ask "$1/metrics" | awk -v name="$2" '$1 == name { print $2 }'
-}
-
-# Rules that cannot be read leave those before in place, so nobody would notice.
-await_rules() {
-  [ "$(measured "$(alerts_url)" vmalert_config_last_reload_successful)" != 0 ] ||
-    break_off "$alerts" "it cannot read its rules"
-}
-
 # Wait until what is scraped is what the files say, each once at least; then say what fails. A member
 # that is away is told and is no mistake: that is what the monitor is for.
 await_targets() {
   doing="waiting for the targets to be scraped"
   begun=$(date +%s)
   until all_are_tried; do
-    [ "$(measured "$(cat "$etc/url")" vm_promscrape_config_last_reload_successful)" != 0 ] ||
-      break_off "$store" "it cannot read scrape.yml"
     [ $(($(date +%s) - begun)) -lt 60 ] ||
       break_off "$store" "after a minute it does not scrape what $etc/targets says"
     sleep 0.3

@@ -1,28 +1,26 @@
 # ---- software: VictoriaMetrics and vmalert, from the package ----------------
 
+# The package starts one of its own, which serves everybody without a password. What is begun here is
+# written down: one that was killed may have left it to start at the next boot.
 do_software() {
   here=$(version_here)
-  if [ -n "$here" ] && [ -x /usr/bin/victoria-metrics ] && [ -x /usr/bin/vmalert ]; then
+  if [ -n "$here" ] && [ -x /usr/bin/victoria-metrics ] && [ -x /usr/bin/vmalert ] && [ ! -e "$etc/installing" ]; then
     say "VictoriaMetrics $here is here already"
     return
   fi
   DEBIAN_FRONTEND=noninteractive
   export DEBIAN_FRONTEND
-  # The package starts one of its own, which serves everybody without a password.
+  : >"$etc/installing"
   policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
+  if [ ! -e "$policy" ] || grep -qs '^# Written by etcd-monitor' "$policy"; then
     trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\n# Written by etcd-monitor\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  elif grep -qs '^# Written by etcd-monitor' "$policy"; then
-    # Of a run that was killed.
-    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\n# Written by etcd-monitor\nexit 101\n' | put "$policy" 755 root:root
   fi
   doing="installing victoria-metrics with apt-get"
   said=$(install_package 2>&1) ||
     die "apt-get could not install victoria-metrics: $(printf '%s\n' "$said" | tail -n 5). Mend that and run \`pulumi up\` again"
-  # Enabled, it would start at the next boot.
-  systemctl disable -q victoria-metrics.service 2>/dev/null || :
+  systemctl disable --now -q victoria-metrics.service 2>/dev/null || :
+  rm -f "$etc/installing"
   say "VictoriaMetrics $(version_here) is installed"
 }
 

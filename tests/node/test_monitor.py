@@ -17,6 +17,7 @@ from lab.monitor import NUMBER
 
 OURS = "0123456789abcdef"
 DATA = "/var/lib/etcd-monitor"
+SENT = "/var/tmp/etcd-monitor"
 PLACE = ("--listen", "127.0.0.1", "--data", DATA)
 RULES = "groups: [{name: one, rules: [{record: one, expr: vector(1)}]}]\n"
 
@@ -61,12 +62,12 @@ class Machine:
 
     def preflight(self, *words: str, owner: str = OURS) -> subprocess.CompletedProcess[str]:
         """As the first contact runs it: nothing is there yet."""
-        given = ("preflight", *PLACE, "--owner", owner, *words)
-        return self.run("-s", *given, program="sh", stdin=monitor_program())
+        self.shell(f"cat >{SENT}", stdin=monitor_program())
+        return self.run("preflight", *PLACE, "--owner", owner, *words, program=f"sh {SENT}")
 
     def own(self, owner: str = OURS) -> None:
-        self.shell("cat >/var/tmp/etcd-monitor", stdin=monitor_program())
-        self.shell(f"sh /var/tmp/etcd-monitor own --owner {owner} && rm /var/tmp/etcd-monitor")
+        self.shell(f"cat >{SENT}", stdin=monitor_program())
+        self.shell(f"sh {SENT} own --owner {owner}")
 
     def configure(self, **files: str) -> None:
         """Give it units of a monitor on loopback, no target, and these rules."""
@@ -139,13 +140,15 @@ def test_another_stack_s_monitor_is_neither_taken_over_nor_erased(machine: Machi
 
 def test_the_package_s_own_service_never_starts(machine: Machine) -> None:
     machine.own()
-    # Of a run that was killed while apt was at work.
-    machine.shell(
-        "printf '#!/bin/sh\\n# Written by etcd-monitor\\nexit 101\\n' >/usr/sbin/policy-rc.d"
-    )
     machine.shell("dpkg --purge victoria-metrics >/dev/null 2>&1; :")
     assert "is installed" in machine.says("software")
     assert "is here already" in machine.says("software")
+    # A run that was killed while apt was at work leaves these.
+    machine.shell(
+        "systemctl enable -q victoria-metrics; touch /etc/etcd-monitor/installing;"
+        " printf '#!/bin/sh\\n# Written by etcd-monitor\\nexit 101\\n' >/usr/sbin/policy-rc.d"
+    )
+    assert "is installed" in machine.says("software")
     state = "systemctl is-active victoria-metrics; systemctl is-enabled victoria-metrics; :"
     assert machine.shell(state).split() == ["inactive", "disabled"]
     assert machine.shell("ls /usr/sbin/policy-rc.d 2>/dev/null; :") == ""
@@ -198,7 +201,9 @@ def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
 
     machine.configure(one=RULES, two="groups: [{name: two, rules: [{record: two, expr: '('}]}]\n")
     said = machine.refuses("serve")
-    assert "etcd-monitor-alerts.service: it cannot read its rules" in said
+    assert "the rules cannot be read, and what ran before goes on as it was" in said
+    assert "rules/two.yml" in said
+    assert started(machine) == first
     machine.configure(one=RULES)
     assert machine.says("serve") == "all 0 targets are scraped"
 
