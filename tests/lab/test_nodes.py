@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from lab import Lab, LabError, node, releases
+from lab import Lab, LabError, monitor, node, releases
 
 if TYPE_CHECKING:
     from tests.lab.conftest import Ssh
@@ -206,3 +207,21 @@ def test_a_node_that_is_not_there_is_named_in_the_error(lab: Lab) -> None:
             lab.kill(wrong)
     with pytest.raises(LabError, match="no node99"):
         lab.kill(99)
+
+
+def test_a_monitor_s_node_runs_the_next_debian_and_stays_until_it_is_removed(lab: Lab) -> None:
+    release = (".", "/etc/os-release", "&&", "echo", "$VERSION_CODENAME")
+    lab.up_with_monitor()
+    try:
+        lab.kill(monitor.NUMBER)
+        assert [one.number for one in lab.up(2) if one.running] == [FIRST, SECOND, monitor.NUMBER]
+        found = [
+            lab.exec(one.number, "sh", "-c", " ".join(release)).stdout.strip()
+            for one in lab.nodes()
+        ]
+        assert found == ["bookworm", "bookworm", "trixie"]
+        settings = yaml.safe_load(lab.site_file.read_text())
+        assert settings["etcd_monitor"]["host"] == lab.naming.address(monitor.NUMBER)
+    finally:
+        lab.remove(monitor.NUMBER)
+    assert "etcd_monitor" not in yaml.safe_load(lab.site_file.read_text())

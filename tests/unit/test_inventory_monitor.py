@@ -162,6 +162,7 @@ def test_on_a_member_s_machine_it_is_allowed_and_advised_against(loading: Load) 
     ("written", "message"),
     [
         ({"listen": "127.0.0.1:2379"}, "listen: port 2379 is used by etcd-1 on the same machine"),
+        ({"listen": "127.0.0.1:2381"}, "listen: port 2381 is used by etcd-1 on the same machine"),
         ({"data": "/data/etcd/metrics"}, "data: /data/etcd/metrics and the /data/etcd of etcd-1"),
         ({"data": "/data/etcd"}, "choose a directory outside the other"),
     ],
