@@ -102,6 +102,15 @@ def test_what_was_collected_stays_unless_that_is_said() -> None:
         assert ("--remove-data" in delete) is removed
 
 
+def test_a_machine_that_is_lost_is_not_dialled_and_goes_without_a_word() -> None:
+    found = record(cluster(1), monitor=dataclasses.replace(OPEN, lost=True))
+    for step in ("node", "software", "secrets", "dashboards", "config", "serve"):
+        one = found.command(f"{NAME}-{step}")
+        assert one.script == ""
+        assert one.retain_on_delete
+        assert one.ignore_changes == ("*",)
+
+
 def test_on_loopback_there_is_neither_tls_nor_password() -> None:
     found = record(cluster(1), monitor=LOCAL)
     assert ("tls:index/privateKey:PrivateKey", "monitor") not in found.resources
