@@ -15,6 +15,7 @@ import pytest
 
 from lab import Lab
 from lab.cache import locked
+from lab.monitor import NUMBER as MONITOR
 from lab.releases import VERSIONS
 from tests.live.cluster import Asked
 from tests.live.nodes import sweep
@@ -103,6 +104,16 @@ def three(lab: Lab, project: Project, tenants: Tenants) -> Stack:
         stack.up()
         tenants.shared = stack
     return tenants.shared
+
+
+@pytest.fixture
+def watched(nodes: Lab) -> Iterator[Lab]:
+    """Clean nodes, and one more, of which the site file says that it is the monitor."""
+    try:
+        nodes.up_with_monitor()
+        yield nodes
+    finally:
+        nodes.remove(MONITOR)
 
 
 def inventory(lab: Lab, count: int, **variables: object) -> dict[str, object]:

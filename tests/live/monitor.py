@@ -14,8 +14,9 @@ from typing import Any
 
 from tests.live.stack import Stack
 
-SECONDS = 120
-"""Scrapes come every ten seconds and rules every fifteen; a loaded machine takes longer."""
+SECONDS = 300
+"""Scrapes come every ten seconds, rules every fifteen; an alert waits for a minute, and on a loaded
+machine everything takes longer."""
 
 Labels = frozenset[tuple[str, str]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import urllib.error
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,6 @@ DEFINITION = 'max by (cls, ins, ip, job) (up{job="etcd"})'
 
 THREE = ("etcd-1", "etcd-2", "etcd-3")
 UNITS = ("etcd-monitor", "etcd-monitor-alerts")
-
-
-@pytest.fixture
-def watched(nodes: Lab) -> Iterator[Lab]:
-    """Clean nodes, and one more, of which the site file says that it is the monitor."""
-    try:
-        nodes.up_with_monitor()
-        yield nodes
-    finally:
-        nodes.remove(NUMBER)
 
 
 def test_a_monitor_sees_every_instance_as_the_model_names_it_and_goes_without_a_trace(
