@@ -21,6 +21,7 @@ Firing = set[tuple[str, str]]
 
 AWAY: Firing = {("EtcdServerDown", "etcd-3"), ("EtcdQuorumMarginGone", "etcd-3")}
 FULL: Firing = {("EtcdAlarmNospace", "etcd-1"), ("EtcdQuotaFull", "etcd-1")}
+ENDING: Firing = {("EtcdCertificateEndsNow", f"etcd-{seq}") for seq in (1, 2, 3)}
 SLOW: Firing = {("EtcdWalFsyncSlow", "etcd-2"), ("EtcdWalFsyncStalled", "etcd-2")}
 """One of them: how slow a slow disk is depends on the machine below all nodes."""
 
@@ -39,6 +40,11 @@ def firing(found: dict[Labels, float]) -> Firing:
     alerts = [dict(one) for one in found]
     assert all(one["cls"] == "etcd" and one["job"] == "etcd" and one["ip"] for one in alerts)
     return {(one["alertname"], one["ins"]) for one in alerts}
+
+
+def all_fire(found: dict[Labels, float]) -> bool:
+    now = firing(found)
+    return now >= AWAY | FULL | ENDING and bool(now & SLOW)
 
 
 class Leader:
@@ -75,7 +81,8 @@ def _encoded(text: str) -> str:
 def test_what_is_wrong_with_members_is_raised_and_ends_when_it_is_mended(
     watched: Lab, project: Project, ask: Ask
 ) -> None:
-    stack = project.stack(inventory(watched, 3, etcd_quota="16MiB"))
+    days = {"etcd_cert_days": 5, "etcd_cert_renew_days": 1}
+    stack = project.stack(inventory(watched, 3, etcd_quota="16MiB", **days))
     stack.up()
     asked, monitor = ask(stack), Watcher.of(stack)
     shell(watched, MONITOR, IN_A_HURRY)
@@ -86,16 +93,13 @@ def test_what_is_wrong_with_members_is_raised_and_ends_when_it_is_mended(
     with slow_disk(watched, 11, writes=30):
         shell(watched, 12, "systemctl stop etcd")
         leader.fill()
-        monitor.until(
-            FIRING,
-            lambda found: (
-                leader.is_written() and (now := firing(found)) >= AWAY | FULL and bool(now & SLOW)
-            ),
-        )
+        monitor.until(FIRING, lambda found: leader.is_written() and all_fire(found))
 
     shell(watched, 12, "systemctl start etcd")
     asked("compact", str(asked.statuses()[0]["header"]["revision"]))
     for endpoint in asked.endpoints:
         assert asked.run("defrag", ETCDCTL_ENDPOINTS=endpoint).returncode == 0
     asked("alarm", "disarm")
-    monitor.until(FIRING, lambda found: not firing(found) & (AWAY | FULL))
+    stack.edit(etcd_cert_days=1825, etcd_cert_renew_days=365)
+    stack.up()
+    monitor.until(FIRING, lambda found: not firing(found) & (AWAY | FULL | ENDING))
