@@ -63,6 +63,8 @@ def _of_etcd(watched: Watched, at: str) -> dict[str, Any]:
 def _of_nodes(watched: Watched, at: str) -> dict[str, Any]:
     return {
         **_job(f"{NODE_JOB}-{watched.cluster}", f"{at}/targets-node/{watched.cluster}.yml"),
+        # A node writes the labels itself, for who collects its file; they would come twice.
+        "honor_labels": True,
         # `up` is not touched by this: an instance has one with the label of etcd, not two.
         "metric_relabel_configs": [{"target_label": "job", "replacement": JOB}],
     }

@@ -94,6 +94,7 @@ def test_what_is_wrong_with_members_is_raised_and_ends_when_it_is_mended(
         shell(watched, 12, "systemctl stop etcd")
         leader.fill()
         monitor.until(FIRING, lambda found: leader.is_written() and all_fire(found))
+    assert monitor.query('{__name__=~"etcd_node_.*", exported_cls!=""}') == {}
 
     shell(watched, 12, "systemctl start etcd")
     asked("compact", str(asked.statuses()[0]["header"]["revision"]))
