@@ -97,6 +97,11 @@ def test_what_is_wrong_with_members_is_raised_and_ends_when_it_is_mended(
     assert monitor.query('{__name__=~"etcd_node_.*", exported_cls!=""}') == {}
 
     shell(watched, 12, "systemctl start etcd")
+    # What it still has to apply would fill its database once more.
+    monitor.until(
+        "etcd:ins:raft_lag",
+        lambda found: len(found) == 3 and max(found.values()) < 100,
+    )
     asked("compact", str(asked.statuses()[0]["header"]["revision"]))
     for endpoint in asked.endpoints:
         assert asked.run("defrag", ETCDCTL_ENDPOINTS=endpoint).returncode == 0

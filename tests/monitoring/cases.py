@@ -503,7 +503,7 @@ def alarmed(s: Series, cls: str) -> list[Firing]:
 
 @case("EtcdAlarmNospace", "EtcdAlarmCorrupt")
 def disarmed(s: Series, cls: str) -> list[Firing]:
-    """The metric of NOSPACE stays, once it was raised twice; another one was refused for its size."""
+    """The metric of NOSPACE stays, once it was raised twice; something else was refused."""
     s.found(cls)
     _sized(s, cls, 3, 0.1)
     which = {"server_id": f"{cls}-id-2", "alarm_type": "NOSPACE"}
