@@ -44,7 +44,7 @@ check_owner() {
   return 0
 }
 
-owned_by_another() { [ -s "$etc/owner" ] && [ "$(cat "$etc/owner")" != "$owner" ]; }
+owned_by_another() { [ -n "$owner" ] && [ -s "$etc/owner" ] && [ "$(cat "$etc/owner")" != "$owner" ]; }
 
 is_ours() { [ -s "$etc/owner" ] && [ "$(cat "$etc/owner")" = "$owner" ]; }
 

@@ -136,6 +136,9 @@ def test_another_stack_s_monitor_is_neither_taken_over_nor_erased(machine: Machi
     assert "another stack's monitor is here" in machine.preflight().stderr
     assert "belongs to another stack" in machine.says("erase", "--owner", OURS, "--remove-data")
     assert machine.shell("cat /etc/etcd-monitor/owner") == "f" * 16
+    # As the message says, by hand.
+    assert "is off this machine" in machine.says("erase")
+    assert machine.shell("ls -d /etc/etcd-monitor 2>/dev/null; :") == ""
 
 
 def test_the_package_s_own_service_never_starts(machine: Machine) -> None:
