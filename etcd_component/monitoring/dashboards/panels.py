@@ -22,10 +22,13 @@ def _one(
     return Panel(title, says, unit, (Query(expr, legend, words=words),))
 
 
+_ZERO = "sum by (cls, ins) (etcd_up{$where} == 1) * 0"
+
+
 def _or_zero(rule: str) -> str:
     """A latency is not known while nothing happens, which is no reason to show nothing."""
     # Without a name on either side: to VictoriaMetrics they would be two series of one member.
-    return f"max by (cls, ins) ({rule}{{$where}}) or sum by (cls, ins) (etcd_up{{$where}}) * 0"
+    return f"max by (cls, ins) ({rule}{{$where}}) or {_ZERO}"
 
 
 # ---- Is it safe?
@@ -61,20 +64,23 @@ LEADERLESS = _one(
     words=("has a leader", "no leader"),
 ).but(kind=Kind.NOW, steps=((1, Colour.ILL),))
 
+# What is only good to know, such as a restart, does not make a cluster unsafe.
+_FIRING = 'ALERTS{alertstate="firing",severity=~"CRIT|WARN",$where}'
+
 ALERTS_OF_CLUSTERS = _one(
     "Alerts that fire",
-    "0 when all is well. Each alert has a section in docs/alerts.md that says what to do.",
+    "Of CRIT and WARN; 0 when all is well. Each has a section in docs/alerts.md with what to do.",
     Unit.COUNT,
-    'count by (cls) (ALERTS{alertstate="firing",$where}) or sum by (cls) (etcd_up{$where}) * 0',
+    f"count by (cls) ({_FIRING}) or sum by (cls) (etcd_up{{$where}}) * 0",
     "{{cls}}",
 ).but(kind=Kind.NOW, steps=((1, Colour.ILL),))
 
 ALERTS = _one(
     "Alerts that fire",
-    "`none` at 0 when all is well. Each alert has a section in docs/alerts.md that says what to"
+    "Of CRIT and WARN; `none` when all is well. Each has a section in docs/alerts.md with what to"
     " do.",
     Unit.COUNT,
-    'count by (cls, alertname, ins) (ALERTS{alertstate="firing",$where})'
+    f"count by (cls, alertname, ins) ({_FIRING})"
     ' or on (cls) label_replace(sum by (cls) (etcd_up{$where}) * 0, "alertname", "none", "", "")',
     "{{alertname}} {{ins}}",
 ).but(kind=Kind.NOW, steps=((1, Colour.ILL),))
@@ -124,8 +130,9 @@ PEERS = _one(
 
 LAG = _one(
     "Entries behind",
-    "What the cluster decided and this member has not applied, at the best moment of five minutes."
-    " A line that stays above 0 is a member that cannot follow.",
+    "What the cluster decided and a member has not applied, at its best moment of five minutes."
+    " Members are not asked in the same moment, so under load some always seem to be missing; a"
+    " line that rises and stays up is a member that cannot follow.",
     Unit.COUNT,
     "min_over_time(etcd:ins:raft_lag{$where}[5m])",
 )
@@ -460,7 +467,7 @@ def _spread(title: str, says: str, histogram: str) -> Panel:
             Query(
                 f"histogram_quantile({quantile},"
                 f" sum by (cls, ins, le) (rate({histogram}_bucket{{$where}}[5m])))"
-                " or sum by (cls, ins) (etcd_up{$where}) * 0",
+                f" or {_ZERO}",
                 legend,
             )
             for quantile, legend in _QUANTILES
@@ -492,10 +499,9 @@ EACH_PEER = _one(
 
 METHODS = _one(
     "Requests by method",
-    "What clients ask for.",
+    "The eight that clients call most.",
     Unit.PER_SECOND,
-    "sum by (cls, ins, grpc_method)"
-    ' (rate(grpc_server_handled_total{grpc_type="unary",$where}[5m])) > 0'
-    " or sum by (cls, ins) (etcd_up{$where}) * 0",
+    "topk(8, sum by (cls, ins, grpc_method)"
+    ' (rate(grpc_server_handled_total{grpc_type="unary",$where}[5m])))',
     "{{grpc_method}}",
 )
