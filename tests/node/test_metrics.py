@@ -1,4 +1,4 @@
-"""What the rules of the monitoring read is what every release of etcd exports."""
+"""What rules and dashboards of the monitoring read is what every release of etcd exports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from etcd_component.monitoring import bundle
+from etcd_component.monitoring.dashboards.boards import BOARDS
 from lab.releases import VERSIONS
 from tests.node.conftest import Cluster
 from tests.node.members import Members, eventually
@@ -35,8 +36,10 @@ LABELS = {
 """Those that the rules ask for."""
 
 
-def read_by_rules() -> set[str]:
-    """The names of the metrics of etcd that the rules read."""
+def read() -> set[str]:
+    """The names of the metrics of etcd that rules and dashboards read."""
+    rows = [row for board in BOARDS for row in board.rows]
+    shown = [one.expr for row in rows for panel in row.panels for one in panel.queries]
     rules = [
         rule["expr"]
         for name in bundle.RULES
@@ -44,7 +47,7 @@ def read_by_rules() -> set[str]:
         for rule in group["rules"]
     ]
     # Names with a colon are the rules' own; what stands in quotes is a value.
-    text = re.sub(r'"[^"]*"|\w+(:\w+)+', "", " ".join(rules))
+    text = re.sub(r'"[^"]*"|\w+(:\w+)+', "", " ".join([*rules, *shown]))
     names = set(re.findall(r"\b(?:etcd|grpc|process|go)_\w+", text))
     names -= {"grpc_code", "grpc_method", "grpc_service", "grpc_type"}
     return {name for name in names if not re.fullmatch(OF_OTHERS, name)}
@@ -63,7 +66,7 @@ def exported(members: Members, seq: int) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_release_exports_what_the_rules_read(cluster: Cluster, version: str) -> None:
+def test_every_release_exports_what_is_read(cluster: Cluster, version: str) -> None:
     members = cluster(2, version=version).found(access=True)
     leader = members.leader()
     members.put(leader, "a", "b")
@@ -71,7 +74,7 @@ def test_every_release_exports_what_the_rules_read(cluster: Cluster, version: st
     raised = {"action": "ACTIVATE", "memberID": members.member_id(leader), "alarm": "NOSPACE"}
     members.call(leader, "maintenance/alarm", raised, members.token(leader))
     # The releases are of one major version, with minor ones of one digit.
-    wanted = {name for name in read_by_rules() if SINCE.get(name, "") <= version}
+    wanted = {name for name in read() if SINCE.get(name, "") <= version}
     assert len(wanted) > 20
     found = eventually(
         "the members have asked each other how far they are",
@@ -81,4 +84,4 @@ def test_every_release_exports_what_the_rules_read(cluster: Cluster, version: st
     for name, labels in LABELS.items():
         if name in wanted:
             assert labels <= found[name], name
-    assert read_by_rules() - set(found) == {name for name in SINCE if name not in wanted}
+    assert read() - set(found) == {name for name in SINCE if name not in wanted}
