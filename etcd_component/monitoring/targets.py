@@ -63,10 +63,13 @@ def _of_etcd(watched: Watched, at: str) -> dict[str, Any]:
 def _of_nodes(watched: Watched, at: str) -> dict[str, Any]:
     return {
         **_job(f"{NODE_JOB}-{watched.cluster}", f"{at}/targets-node/{watched.cluster}.yml"),
-        # A node writes the labels itself, for who collects its file; they would come twice.
-        "honor_labels": True,
-        # `up` is not touched by this: an instance has one with the label of etcd, not two.
-        "metric_relabel_configs": [{"target_label": "job", "replacement": JOB}],
+        # `up` is not touched by this: an instance has one with the label of etcd, not two. A node
+        # writes the other labels itself, for who collects its file; here its target's are taken, so
+        # that no answer over plain HTTP passes for another instance's.
+        "metric_relabel_configs": [
+            {"target_label": "job", "replacement": JOB},
+            {"action": "labeldrop", "regex": "exported_(cls|ins|ip)"},
+        ],
     }
 
 

@@ -92,6 +92,12 @@ def assert_all_have_the_labels(monitor: Watcher) -> None:
             assert monitor.query(f'{{__name__=~"{names}", {label}=""}}') == {}
     assert len(monitor.query('{__name__="up", job="etcd"}')) == 4
     assert len(monitor.query('{__name__=~"grpc_.*", job="etcd"}')) > 100
+    # Nodes tell it what etcd does not know, and have an `up` of their own.
+    for told in (
+        'etcd_node_seat{job="etcd", state="taken", exported_ins=""}',
+        'up{job="etcd-node"}',
+    ):
+        monitor.until(told, lambda found: list(found.values()) == [1] * 4)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         monitor.get("/api/v1/query", login=False, query="up")
 

@@ -89,7 +89,10 @@ def test_nodes_are_targets_where_they_tell_something_and_have_their_own_up() -> 
     # The job is there in any case, so that nobody must be told when the first node does.
     assert yaml.safe_load(files([watched()], AT)[path]) == []
     _, of_nodes = yaml.safe_load(files([watched()], AT)["scrape.yml"])["scrape_configs"]
-    assert of_nodes["metric_relabel_configs"] == [{"target_label": "job", "replacement": "etcd"}]
+    assert of_nodes["metric_relabel_configs"] == [
+        {"target_label": "job", "replacement": "etcd"},
+        {"action": "labeldrop", "regex": "exported_(cls|ins|ip)"},
+    ]
     assert "relabel_configs" not in of_nodes
 
 
