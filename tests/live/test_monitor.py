@@ -41,6 +41,7 @@ def test_a_monitor_sees_every_instance_as_the_model_names_it_and_goes_without_a_
     monitor = Watcher.of(stack)
     monitor.until("etcd_up", lambda found: found == up(watched, *THREE, "dev-1"))
     assert_all_have_the_labels(monitor)
+    assert_every_panel_shows_something(monitor)
 
     # A member dies and a whole cluster goes; then it comes back, and an instance comes. Nobody
     # reloads anything by hand, and what collects is not restarted.
@@ -100,6 +101,17 @@ def assert_all_have_the_labels(monitor: Watcher) -> None:
         monitor.until(told, lambda found: list(found.values()) == [1] * 4)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         monitor.get("/api/v1/query", login=False, query="up")
+
+
+def assert_every_panel_shows_something(monitor: Watcher) -> None:
+    """No expression of a dashboard is refused, and none is without an answer when all is well."""
+    boards = monitor.get("/vmui/custom-dashboards")["dashboardsSettings"]
+    assert [one["title"] for one in boards] == ["all clusters", "dev", "etcd", "dev-1", *THREE]
+    for board in boards:
+        for row in board["rows"]:
+            for panel in row["panels"]:
+                for expression in panel["expr"]:
+                    monitor.until(expression, bool)
 
 
 def take_away(lab: Lab, stack: Stack, place: Path) -> None:
