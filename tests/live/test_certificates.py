@@ -86,7 +86,7 @@ def test_a_raised_generation_makes_new_keys_without_a_restart(
 
     three.edit(etcd_cert_generation=2)
     # Keys have other names; requests and certificates are made again under their own.
-    assert three.preview().changed == {"create": 4, "update": 3, "delete": 4, "replace": 8}
+    assert three.preview().changed == {"create": 5, "update": 3, "delete": 5, "replace": 10}
     three.up()
 
     assert not (serials(lab, 3) | keys(lab, 3)) & before
