@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from lab import cgroups, firewall
+from lab import cache, cgroups, firewall
 from lab.errors import LabError
 from lab.naming import HOME
 from lab.shell import attempt, environment, load_module, run
@@ -53,8 +53,14 @@ def install_packages(say: Callable[[str], None]) -> None:
 
     Raises LabError when apt-get fails.
     """
-    packages = missing_packages()
-    if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
+    if missing_packages() and os.geteuid() == 0 and shutil.which("apt-get"):
+        # Two that would install at once are in each other's way.
+        with cache.locked(cache.cache_home() / ".packages.lock"):
+            _install(missing_packages(), say)
+
+
+def _install(packages: list[str], say: Callable[[str], None]) -> None:
+    if not packages:
         return
     say(f"host packages: installing {' '.join(packages)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

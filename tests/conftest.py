@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,15 @@ class Parts:
         self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self.reasons: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            self.outcomes[part_of(item.nodeid)].update()
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.are_asked_for(item.nodeid for item in session.items)
+
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.are_asked_for(ids)
+
+    def are_asked_for(self, nodeids: Iterable[str]) -> None:
+        for nodeid in nodeids:
+            self.outcomes[part_of(nodeid)].update()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         part = part_of(report.nodeid)
@@ -81,7 +88,17 @@ def part_of(nodeid: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Parts(), "parts")
+    # Of several processes one only sees all parts.
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Parts(), "parts")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The live part, which mostly waits, may go beside all others, but not beside itself."""
+    for item in items:
+        group = "live" if part_of(item.nodeid) == "live" else "others"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

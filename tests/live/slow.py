@@ -1,36 +1,38 @@
-"""A slow disk under a member: the kernel lets its process write only so often in a second."""
+"""A slow disk under a member: each time it waits for the disk, it waits longer."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from lab import Lab, cgroups
 
-_GROUPS = Path("/sys/fs/cgroup/blkio")
-_LIMIT = "blkio.throttle.write_iops_device"
-
 
 @contextlib.contextmanager
-def slow_disk(lab: Lab, number: int, writes: int) -> Iterator[None]:
-    """etcd on this node writes to its disk so many times a second at most, fsync included."""
-    assert (_GROUPS / "cgroup.procs").exists(), (
-        f"a disk cannot be made slow here: {_GROUPS} is not mounted (cgroup v1 with blkio)"
+def slow_disk(lab: Lab, number: int, seconds: float) -> Iterator[None]:
+    """Every fdatasync of etcd on this node takes so much longer, as on an overloaded disk."""
+    (etcd,) = (
+        process.pid
+        for process in cgroups.members(lab.naming, number)
+        if Path(f"/proc/{process.pid}/comm").read_text().strip() == "etcd"
     )
-    device = lab.home.stat().st_dev
-    group = _GROUPS / f"etcd-lab-{lab.naming.name}-{number}"
-    group.mkdir(exist_ok=True)
-    (group / _LIMIT).write_text(f"{os.major(device)}:{os.minor(device)} {writes}")
-    for process in cgroups.members(lab.naming, number):
-        if Path(f"/proc/{process.pid}/comm").read_text().strip() == "etcd":
-            (group / "cgroup.procs").write_text(str(process.pid))
-    assert (group / "cgroup.procs").read_text(), f"no etcd runs on node {number}"
-    try:
-        yield
-    finally:
-        for pid in (group / "cgroup.procs").read_text().split():
-            with contextlib.suppress(OSError):
-                (_GROUPS / "cgroup.procs").write_text(pid)
-        group.rmdir()
+    delay = f"inject=fdatasync:delay_enter={round(seconds * 1_000_000)}"
+    with subprocess.Popen(
+        [_strace(), "-f", "-qq", "-o/dev/null", "-etrace=fdatasync", f"-e{delay}", f"-p{etcd}"]
+    ) as tracing:
+        try:
+            yield
+            assert tracing.poll() is None, "strace ended, so the disk was not slow all the time"
+        finally:
+            tracing.terminate()
+
+
+def _strace() -> str:
+    if not shutil.which("strace"):
+        subprocess.run(
+            ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", "strace"], check=True
+        )
+    return "strace"
