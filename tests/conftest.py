@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from lab import check
 
@@ -93,12 +95,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Parts(), "parts")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The live part, which mostly waits, may go beside all others, but not beside itself."""
-    for item in items:
-        group = "live" if part_of(item.nodeid) == "live" else "others"
-        item.add_marker(pytest.mark.xdist_group(group))
+class LiveBesideOthers(LoadScopeScheduling):
+    """The live part, which mostly waits, goes beside all others, but not beside itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "live" if part_of(nodeid) == "live" else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return LiveBesideOthers(config, log)
 
 
 @pytest.fixture(scope="session")

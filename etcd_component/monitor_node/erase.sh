@@ -30,12 +30,5 @@ erase_data() {
     kept=" What it collected stays in $data."
     return
   fi
-  find "$data" -xdev -mindepth 1 -delete
-  base=$(cat "$etc/found-parent" 2>/dev/null || say "$data")
-  place=$data
-  # The directory may be a mount point, and its parents may serve others.
-  while [ "$place" != "$base" ] && [ "$place" != / ]; do
-    rmdir "$place" 2>/dev/null || break
-    place=$(dirname "$place")
-  done
+  remove_data_directory
 }

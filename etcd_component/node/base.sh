@@ -50,6 +50,18 @@ existing_parent() {
   say "$place"
 }
 
+# Remove all data, and of the way to them what was made for them.
+remove_data_directory() {
+  find "$data" -xdev -mindepth 1 -delete
+  base=$(cat "$etc/found-parent" 2>/dev/null || say "$data")
+  place=$data
+  # The directory may be a mount point, and its parents may serve others.
+  while [ "$place" != "$base" ] && [ "$place" != / ]; do
+    rmdir "$place" 2>/dev/null || break
+    place=$(dirname "$place")
+  done
+}
+
 free_mib() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
 
 # Who listens on port $1; nothing if it is the main process of unit $2. Fails if nobody does.

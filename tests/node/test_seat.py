@@ -233,17 +233,15 @@ def test_data_of_a_foreign_member_are_refused(cluster: Cluster) -> None:
 
 
 def test_a_single_member_grows_by_two_at_once_and_goes_on_writing(cluster: Cluster) -> None:
-    """Authentication is still off; etcd takes one learner at a time, so one of the two waits."""
+    """Authentication is still off; etcd takes one learner at a time, so one of the two may wait."""
     three = prepared(cluster(3))
     three.seat(1, founders=[1])
     with Writer(three.client(1)) as writer:
-        joined = in_parallel(lambda seq: three.seat(seq, founders=[1]), [2, 3])
+        in_parallel(lambda seq: three.seat(seq, founders=[1]), [2, 3])
 
     assert three.roles() == VOTERS
     assert not writer.failed
     assert not writer.lost()
-    said = joined[0].stdout + joined[1].stdout
-    assert "too many learner members" in said or "unhealthy cluster" in said
 
 
 def test_one_that_joins_right_after_founding_waits_until_etcd_lets_it(cluster: Cluster) -> None:
