@@ -240,7 +240,8 @@ stop_writing() {
   for file in "$exporter.timer" "$exporter.service"; do
     [ ! -e "$units/$file" ] || systemctl stop "$file"
   done
-  former=$(textfile_directory <"$units/$exporter.service" 2>/dev/null) || return 0
+  [ -e "$units/$exporter.service" ] || return 0
+  former=$(textfile_directory <"$units/$exporter.service")
   # One that was killed while it wrote has left a part.
   [ -z "$former" ] || rm -f "$former/etcd-$cluster.prom" "$former/etcd-$cluster.prom".*
 }
