@@ -15,10 +15,6 @@ from etcd_component.monitoring import Watched, bundle, units
 from etcd_component.remote import Machine, remember
 from etcd_component.root import generated_password
 
-_DASHBOARDS = "dashboards/"
-_OWN_DASHBOARDS = "dashboards/vmui/"
-_CERTIFICATES = "pki/"
-
 
 class Monitor(pulumi.ComponentResource):
     """VictoriaMetrics and vmalert on a machine of their own.
@@ -56,7 +52,8 @@ class Monitor(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             ).stdin
             self._listener = pki.listener(model, self)
-        plain = bundle.files([Watched.of(one, "", "", "") for one, _ in clusters], units.AT)
+        plain = [Watched.of(one, "", "", "") for one, _ in clusters]
+        config = self._config(plain)
         made = [one for _, one in clusters]
         # Nothing is done before the clusters are: a monitor that fails must hold up none of them.
         checked = self._check_machine(made)
@@ -64,9 +61,9 @@ class Monitor(pulumi.ComponentResource):
             self._install(checked),
             self._put_dashboards(plain, checked),
             self._put_secrets(made, checked),
-            self._put_config(plain, checked),
+            self._put_config(config, checked),
         ]
-        self._serve(plain, made, in_place)
+        self._serve(config, made, in_place)
         self.register_outputs({"url": model.url})
 
     @property
@@ -115,13 +112,12 @@ class Monitor(pulumi.ComponentResource):
         )
 
     def _put_dashboards(
-        self, plain: Mapping[str, str], checked: pulumi.Resource
+        self, plain: Sequence[Watched], checked: pulumi.Resource
     ) -> pulumi.Resource:
-        found = {path: text for path, text in plain.items() if path.startswith(_OWN_DASHBOARDS)}
         return self._machine.run(
             f"{self._name}-dashboards",
             create=self._machine.etcd_monitor("files", ("--kind", "dashboards")),
-            stdin=_sections(found),
+            stdin=_sections(bundle.boards(plain)),
             # Thousands of lines that nobody reads.
             opts=self._child([checked], hidden=["stdin"]),
         )
@@ -132,7 +128,7 @@ class Monitor(pulumi.ComponentResource):
         known = pulumi.Output.all(
             pulumi.Output.all(*(one.watched for one in clusters)),
             self._own_secrets(),
-        ).apply(lambda found: _sections({**_certificates(found[0]), **found[1]}))
+        ).apply(lambda found: _sections({**bundle.certificates(found[0]), **found[1]}))
         return self._machine.run(
             f"{self._name}-secrets",
             create=self._machine.etcd_monitor("files", ("--kind", "secrets")),
@@ -150,33 +146,33 @@ class Monitor(pulumi.ComponentResource):
             "login/password": self._password.apply(lambda known: f"{known}\n"),
         }
 
-    def _put_config(self, plain: Mapping[str, str], checked: pulumi.Resource) -> pulumi.Resource:
+    def _put_config(self, config: str, checked: pulumi.Resource) -> pulumi.Resource:
         return self._machine.run(
             f"{self._name}-config",
             create=self._machine.etcd_monitor(
                 "files", ("--kind", "config"), ("--data", self._model.data_dir)
             ),
             # Not secret: a preview shows which targets and rules change.
-            stdin=_sections(self._config(plain)),
+            stdin=config,
             opts=self._child([checked]),
         )
 
-    def _config(self, plain: Mapping[str, str]) -> dict[str, str]:
-        apart = (_DASHBOARDS, _CERTIFICATES)
-        return {
-            units.STORE: units.store(self._model),
-            units.ALERTS: units.alerts(self._model),
-            "url": f"{self._model.own_url}\n",
-            **{path: text for path, text in plain.items() if not path.startswith(apart)},
-        }
+    def _config(self, plain: Sequence[Watched]) -> str:
+        return _sections(
+            {
+                units.STORE: units.store(self._model),
+                units.ALERTS: units.alerts(self._model),
+                "url": f"{self._model.own_url}\n",
+                **bundle.config(plain, units.AT),
+            }
+        )
 
     def _serve(
         self,
-        plain: Mapping[str, str],
+        config: str,
         clusters: Sequence[EtcdCluster],
         needed: Sequence[pulumi.Resource],
     ) -> None:
-        config = _fingerprint(_sections(self._config(plain)))
         # Certificates are read again without a word; whether they open every door is then asked.
         doors = pulumi.Output.all(*(one.ca_cert for one in clusters)).apply("".join)
         keys = pulumi.Output.all(*(one.watcher.certificate for one in clusters)).apply("".join)
@@ -184,16 +180,13 @@ class Monitor(pulumi.ComponentResource):
             f"{self._name}-serve",
             create=pulumi.Output.all(doors, keys).apply(
                 lambda found: self._machine.etcd_monitor(
-                    "serve", ("--of", config), ("--after", _fingerprint("".join(found)))
+                    "serve",
+                    ("--of", _fingerprint(config)),
+                    ("--after", _fingerprint("".join(found))),
                 )
             ),
             opts=self._child(needed),
         )
-
-
-def _certificates(watched: Sequence[Watched]) -> dict[str, str]:
-    found = bundle.files(watched, units.AT)
-    return {path: text for path, text in found.items() if path.startswith(_CERTIFICATES)}
 
 
 def _sections(files: Mapping[str, str]) -> str:

@@ -19,12 +19,8 @@ do_preflight() {
 }
 
 check_programs() {
-  [ -d /run/systemd/system ] ||
-    find_fault "systemd is not the init system" "use a machine that runs systemd"
-  missing=''
-  for program in systemctl curl awk sed grep sha256sum flock timeout readlink useradd ss ip apt-get dpkg-query; do
-    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
-  done
+  require_systemd
+  missing=$(missing_of systemctl curl awk sed grep sha256sum flock timeout readlink useradd ss ip apt-get dpkg-query)
   case $missing in
     '') ;;
     *apt-get* | *dpkg*)

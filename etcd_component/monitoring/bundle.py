@@ -19,13 +19,39 @@ RULES = ("recording", "alerting")
 def files(watched: Sequence[Watched], at: str) -> dict[str, str]:
     """The texts of all files by their paths below `at`, which is where they will lie."""
     return {
-        **{path: text for one in watched for path, text in _of_cluster(one).items()},
+        **certificates(watched),
+        **config(watched, at),
+        **{f"dashboards/grafana/{name}": text for name, text in dashboards.grafana().items()},
+        **boards(watched),
+    }
+
+
+def certificates(watched: Sequence[Watched]) -> dict[str, str]:
+    """Those of the files that let a watcher in."""
+    return {
+        f"pki/{one.cluster}/{name}": text
+        for one in watched
+        for name, text in (
+            (targets.CA, one.ca),
+            (targets.CERTIFICATE, one.cert),
+            (targets.KEY, one.key),
+        )
+    }
+
+
+def config(watched: Sequence[Watched], at: str) -> dict[str, str]:
+    """Those that say what is scraped, and what follows from it; no secret is among them."""
+    return {
+        **{path: text for one in watched for path, text in _targets(one).items()},
         **{f"rules/{name}.yml": rules(name) for name in RULES},
         "rules/model.yml": targets.model_rules(watched),
         "scrape.yml": targets.scrape(watched, at),
-        **{f"dashboards/grafana/{name}": text for name, text in dashboards.grafana().items()},
-        **{f"dashboards/vmui/{name}": text for name, text in dashboards.vmui(watched).items()},
     }
+
+
+def boards(watched: Sequence[Watched]) -> dict[str, str]:
+    """Those that VictoriaMetrics itself shows."""
+    return {f"dashboards/vmui/{name}": text for name, text in dashboards.vmui(watched).items()}
 
 
 def is_secret(path: str) -> bool:
@@ -33,12 +59,8 @@ def is_secret(path: str) -> bool:
     return path.endswith(f"/{targets.KEY}")
 
 
-def _of_cluster(watched: Watched) -> dict[str, str]:
-    pki = f"pki/{watched.cluster}"
+def _targets(watched: Watched) -> dict[str, str]:
     return {
-        f"{pki}/{targets.CA}": watched.ca,
-        f"{pki}/{targets.CERTIFICATE}": watched.cert,
-        f"{pki}/{targets.KEY}": watched.key,
         f"targets/{watched.cluster}.yml": targets.targets(watched),
         f"targets-node/{watched.cluster}.yml": targets.node_targets(watched),
     }

@@ -40,6 +40,18 @@ section() {
   printf '%s\n' "$2" | awk -v wanted="--- $1" '/^--- / { on = ($0 == wanted); next } on'
 }
 
+require_systemd() {
+  [ -d /run/systemd/system ] ||
+    find_fault "systemd is not the init system" "use a machine that runs systemd"
+}
+
+# Those of the named programs that are not here, each after a space.
+missing_of() {
+  for program in "$@"; do
+    command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
+  done
+}
+
 own_addresses() {
   ip -o addr show 2>/dev/null | awk '{ sub(/\/.*/, "", $4); print $4 }'
 }

@@ -14,14 +14,11 @@ do_preflight() {
 }
 
 check_programs() {
-  [ -d /run/systemd/system ] ||
-    find_fault "systemd is not the init system" "use a machine that runs systemd"
+  require_systemd
   needed='systemctl curl awk sed grep sha256sum flock timeout readlink useradd ss ip'
   case $method in archive | upload) needed="$needed tar gzip" ;; esac
-  missing=''
-  for program in $needed; do
-    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
-  done
+  # shellcheck disable=SC2086  # several
+  missing=$(missing_of $needed)
   [ -z "$missing" ] ||
     find_fault "these programs are missing:$missing" "install the packages that hold them (curl, gawk or mawk, tar, gzip, coreutils, util-linux, passwd, iproute2)"
   case $(architecture) in
