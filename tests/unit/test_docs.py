@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -148,13 +147,10 @@ def test_every_field_of_the_monitor_is_documented_and_no_other() -> None:
     ("head", "module"), [("output", "cluster"), ("output of a monitor", "monitor")]
 )
 def test_every_output_is_documented_and_no_other(head: str, module: str) -> None:
-    tree = ast.parse((ROOT / "etcd_component" / f"{module}.py").read_text())
-    (outputs,) = (
-        one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == "outputs"
-    )
-    (returned,) = (one.value for one in outputs.body if isinstance(one, ast.Return))
-    assert isinstance(returned, ast.Dict)
-    names = [str(one.value) for one in returned.keys if isinstance(one, ast.Constant)]
+    text = (ROOT / "etcd_component" / f"{module}.py").read_text()
+    outputs = text.split("def outputs(")[1].split("\n    def ")[0]
+    names = re.findall(r'^ {12}"(\w+)":', outputs, re.MULTILINE)
+    assert names
     assert sorted(name for row in rows(head) for name in quoted(row[0])) == sorted(names)
 
 
