@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import EtcdCluster, InvalidInventory, Monitor, load
+from etcd_component import EtcdCluster, InvalidInventory, Monitor, load, previous
 
 
 def stack_value(key: str) -> Any:
@@ -22,6 +22,7 @@ def stack_value(key: str) -> Any:
 
 def main() -> None:
     """Make every cluster of the stack; touch nothing while the inventory has a mistake."""
+    previous.begin()
     try:
         plan = load(stack_value, os.environ)
     except InvalidInventory as mistakes:

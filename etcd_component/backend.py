@@ -13,13 +13,27 @@ class NoAnswer(Exception):  # noqa: N818 - what happened
     """Pulumi does not say; a sentence with the reason, and the cure where there is one."""
 
 
-def ask(stack: str, what: str, *words: str) -> str:
-    """What `pulumi stack` with these words prints of a stack, secrets in the clear.
+def ask(
+    stack: str,
+    what: str,
+    *words: str,
+    secrets: bool = True,
+    seconds: float = _SECONDS,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """What `pulumi stack` with these words prints of a stack, by default with secrets in the clear.
 
-    `what` names it for a message. `pulumi` must be on PATH, and the current directory the
-    project's. Raises NoAnswer.
+    `what` names it for a message, `environment` stands in for that of this process. `pulumi` must
+    be on PATH, and the current directory the project's. Raises NoAnswer.
     """
-    command = ["pulumi", "stack", *words, "--show-secrets", "--stack", stack]
+    command = [
+        "pulumi",
+        "stack",
+        *words,
+        *(["--show-secrets"] if secrets else []),
+        "--stack",
+        stack,
+    ]
     try:
         done = subprocess.run(
             [*command, "--non-interactive"],
@@ -27,12 +41,13 @@ def ask(stack: str, what: str, *words: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=seconds,
+            env=environment,
         )
     except FileNotFoundError:
         raise NoAnswer('there is no `pulumi` on PATH; type: eval "$(make -s env)"') from None
     except subprocess.TimeoutExpired:
-        raise NoAnswer(f"the stack's backend gives no {what} within {_SECONDS} s") from None
+        raise NoAnswer(f"the stack's backend gives no {what} within {seconds:g} s") from None
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("error: ") or "it gives no reason"
         raise NoAnswer(f"Pulumi does not give the {what} of the stack {stack}: {said}")

@@ -1,0 +1,243 @@
+"""What the last update left: instances, clusters and Commands as Pulumi's state records them.
+
+A program registers what it wants and never sees what it leaves out, so what an update is about to
+delete, or is about to run again, is read from the state before anything is registered.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+import pulumi
+
+from etcd_component import backend
+
+_SECONDS: Final = 5.0
+"""For Pulumi to export the stack: longer than this nobody waits for a safeguard."""
+
+_COMMAND: Final = "command:remote:Command"
+_INSTANCE: Final = "etcd:index:Instance"
+_CLUSTER: Final = "etcd:index:Cluster"
+_SAFEGUARD: Final = "etcd:index:Safeguard"
+_SECRET: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of a secret
+
+# What the engine and its language host tell this program is not for another `pulumi`. The
+# configuration among it holds secrets in the clear.
+_OURS: Final = frozenset(
+    f"PULUMI_{name}"
+    for name in (
+        "CONFIG",
+        "CONFIG_SECRET_KEYS",
+        "DRY_RUN",
+        "ENGINE",
+        "MONITOR",
+        "ORGANIZATION",
+        "PARALLEL",
+        "PROJECT",
+        "PWD",
+        "ROOT_DIRECTORY",
+        "STACK",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A remote Command as the state records it. What is secret there is left out.
+
+    The connection always is, standard input wherever it holds a secret. Standard output is not:
+    the program never prints a secret.
+    """
+
+    name: str
+    inputs: Mapping[str, Any]
+    stdout: str
+    stderr: str
+
+    def text(self, name: str) -> str:
+        """An input that is text: `create`, `update`, `delete`, `stdin`; empty if it has none."""
+        value = self.inputs.get(name)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The triggers; empty if it has none."""
+        value = self.inputs.get("triggers")
+        return tuple(str(one) for one in value) if isinstance(value, Sequence) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as the last update left it."""
+
+    name: str
+    cluster: str
+    address: str
+    """Where it was first put; empty where the state does not say."""
+    data_dir: str
+    """Empty where the state does not say."""
+    learner: bool
+    joined: bool
+    """Whether the state has it as a member. One that was cut off in joining may be one, too."""
+    contacted: bool
+    """Whether anything was done on its machine, so that its removal does something there."""
+    removes_data: bool
+    """Whether its removal deletes its data, as things stand in the state."""
+    lost: bool
+    """Whether its machine is left alone when it is removed (`etcd_lost`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What the last update left. An empty stack is known; UNKNOWN says nothing of any stack."""
+
+    known: bool = True
+    reason: str = ""
+    """Why nothing is known."""
+    instances: Mapping[str, Instance] = field(default_factory=lambda: MappingProxyType({}))
+    """By name."""
+    clusters: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
+    """The clusters that `etcd_safeguard` protects."""
+    commands: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
+    """Remote Commands by logical name."""
+
+    def command(self, name: str) -> Command | None:
+        """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
+        return self.commands.get(name)
+
+    def of_cluster(self, name: str) -> tuple[Instance, ...]:
+        """The instances of a cluster, by number."""
+        found = (one for one in self.instances.values() if one.cluster == name)
+        return tuple(sorted(found, key=lambda one: _number(one.name)))
+
+
+UNKNOWN: Final = Previous(known=False, reason="nobody looked")
+"""Nothing is known: not that there is nothing."""
+
+
+def parse(exported: str) -> Previous:
+    """What `pulumi stack export` prints, without secrets. Raises ValueError if it is no export."""
+    found = json.loads(exported)
+    if not isinstance(found, dict) or not isinstance(found.get("deployment"), dict | None):
+        raise ValueError("no export of a stack")  # noqa: TRY004
+    resources = (found.get("deployment") or {}).get("resources") or []
+    # What was replaced and is yet to be deleted is not what is there.
+    there = [one for one in resources if not one.get("delete")]
+    commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
+    lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
+    instances = {
+        name: _instance(name, _name(one.get("parent", "")), commands, lost)
+        for name, one in _of_type(there, _INSTANCE)
+    }
+    safeguards = (name for name, one in _of_type(there, _SAFEGUARD) if one.get("protect"))
+    return Previous(
+        instances=MappingProxyType(instances),
+        clusters=frozenset(name for name, _ in _of_type(there, _CLUSTER)),
+        protected=frozenset(name.removesuffix("-safeguard") for name in safeguards),
+        commands=MappingProxyType(commands),
+    )
+
+
+def _of_type(
+    resources: Iterable[Mapping[str, Any]], kind: str
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return ((_name(one["urn"]), one) for one in resources if one.get("type") == kind)
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _number(name: str) -> tuple[int, str]:
+    digits = name.rpartition("-")[2]
+    return (int(digits) if digits.isdecimal() else 0, name)
+
+
+def _command(name: str, resource: Mapping[str, Any]) -> Command:
+    outputs = _readable(resource.get("outputs") or {})
+    said = [outputs.get(stream) for stream in ("stdout", "stderr")]
+    stdout, stderr = (text if isinstance(text, str) else "" for text in said)
+    inputs = MappingProxyType(_readable(resource.get("inputs") or {}))
+    return Command(name, inputs, stdout, stderr)
+
+
+def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in properties.items()
+        if not (isinstance(value, Mapping) and _SECRET in value)
+    }
+
+
+def _instance(name: str, cluster: str, commands: Mapping[str, Command], lost: set[str]) -> Instance:
+    place = commands.get(f"{name}-place")
+    node = commands.get(f"{name}-node")
+    address, data_dir, role = (*(place.triggers if place else ()), "", "", "")[:3]
+    return Instance(
+        name=name,
+        cluster=cluster,
+        address=address,
+        data_dir=data_dir,
+        learner=role == "learner",
+        joined=f"{name}-seat" in commands,
+        contacted=node is not None,
+        removes_data=node is not None and "--remove-data" in node.text("delete").split(),
+        lost=name in lost,
+    )
+
+
+# --- reading, once for a run
+
+
+class _Reader:
+    """Reads in a thread, so that it takes no time beside importing and looking up logins."""
+
+    def __init__(self, stack: str) -> None:
+        self._stack = stack
+        self._found = UNKNOWN
+        # Nobody waits for it in the end: a program that is refused ends at once.
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        others = {name: value for name, value in os.environ.items() if name not in _OURS}
+        try:
+            exported = backend.ask(
+                self._stack, "state", "export", secrets=False, seconds=_SECONDS, environment=others
+            )
+            self._found = parse(exported)
+        except backend.NoAnswer as silence:
+            self._found = Previous(known=False, reason=str(silence))
+        except OSError as error:
+            reason = f"`pulumi` cannot be run: {error.strerror}"
+            self._found = Previous(known=False, reason=reason)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            reason = "Pulumi's export of the state cannot be read"
+            self._found = Previous(known=False, reason=reason)
+
+    def found(self) -> Previous:
+        self._thread.join(_SECONDS + 1)
+        return self._found
+
+
+_reader: _Reader | None = None
+
+
+def begin() -> None:
+    """Start to read what the last update left to the stack whose program this is."""
+    global _reader  # noqa: PLW0603 - one program, one stack
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    _reader = _Reader(name)
+
+
+def found() -> Previous:
+    """What the last update left, once it is read; UNKNOWN where `begin` was not called.
+
+    Never raises, and waits for six seconds at most.
+    """
+    return _reader.found() if _reader else UNKNOWN
