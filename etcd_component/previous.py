@@ -16,8 +16,9 @@ import pulumi
 
 from etcd_component import backend
 
-_SECONDS: Final = 5.0
-"""For Pulumi to export the stack: longer than this nobody waits for a safeguard."""
+_SECONDS: Final = 15.0
+"""For Pulumi to export the stack. A third of a second is usual; a backend may be far away, and what
+is not known cannot be refused."""
 
 _COMMAND: Final = "command:remote:Command"
 _INSTANCE: Final = "etcd:index:Instance"
@@ -89,6 +90,8 @@ class Instance:
     """Whether its removal deletes its data, as things stand in the state."""
     lost: bool
     """Whether its machine is left alone when it is removed (`etcd_lost`)."""
+    protected: bool
+    """Whether the engine refuses to remove it (`etcd_safeguard`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,9 @@ def parse(exported: str) -> Previous:
     there = [one for one in resources if not one.get("delete")]
     commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
     lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
+    protected = {name for name, one in _of_type(there, _COMMAND) if one.get("protect")}
     instances = {
-        name: _instance(name, _name(one.get("parent", "")), commands, lost)
+        name: _instance(name, _name(one.get("parent", "")), commands, lost, protected)
         for name, one in _of_type(there, _INSTANCE)
     }
     safeguards = (name for name, one in _of_type(there, _SAFEGUARD) if one.get("protect"))
@@ -174,7 +178,9 @@ def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _instance(name: str, cluster: str, commands: Mapping[str, Command], lost: set[str]) -> Instance:
+def _instance(
+    name: str, cluster: str, commands: Mapping[str, Command], lost: set[str], protected: set[str]
+) -> Instance:
     place = commands.get(f"{name}-place")
     node = commands.get(f"{name}-node")
     address, data_dir, role = (*(place.triggers if place else ()), "", "", "")[:3]
@@ -188,6 +194,7 @@ def _instance(name: str, cluster: str, commands: Mapping[str, Command], lost: se
         contacted=node is not None,
         removes_data=node is not None and "--remove-data" in node.text("delete").split(),
         lost=name in lost,
+        protected=f"{name}-seat" in protected,
     )
 
 
@@ -238,6 +245,6 @@ def begin() -> None:
 def found() -> Previous:
     """What the last update left, once it is read; UNKNOWN where `begin` was not called.
 
-    Never raises, and waits for six seconds at most.
+    Never raises, and waits for sixteen seconds at most.
     """
     return _reader.found() if _reader else UNKNOWN

@@ -56,6 +56,7 @@ def test_instances_are_read_with_where_they_are_and_whether_they_have_joined() -
         contacted=True,
         removes_data=True,
         lost=False,
+        protected=False,
     )
 
 
@@ -83,6 +84,8 @@ def test_learners_lost_machines_and_protected_clusters_are_known_as_such() -> No
     )
     found = left(record(model))
     assert found.protected == {"etcd"}
+    assert found.instances["etcd-1"].protected
+    assert not found.instances["etcd-3"].protected
     assert found.instances["etcd-2"].learner
     assert found.instances["etcd-3"].lost
     assert not found.instances["etcd-1"].lost
