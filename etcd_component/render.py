@@ -62,6 +62,8 @@ _PARTS = (
     "binary",
     "tls",
     "config",
+    "crash",
+    "reseat",
     "seat",
     "rollout",
     "version",

@@ -275,7 +275,7 @@ break_off() {
     journal_tail
   } >&2
   ! is_unknown_to_peers ||
-    die "$name was removed from its cluster, which does not know it any more; its data are of no use. Move $data/member away and raise etcd_reseat on this host, so that it joins again"
+    die "$name was removed from its cluster, which does not know it any more; so it cannot come back with its data. Raise etcd_reseat on this host to have it join again; a copy of its data is kept"
   die "$name does not become ready: $1. Mend what the lines above show and run \`pulumi up\` again"
 }
 

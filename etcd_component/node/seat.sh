@@ -4,8 +4,13 @@ do_seat() {
   load_instance
   read_credentials
   if holds_member; then
-    come_back
-    return
+    if must_set_data_aside; then
+      set_data_aside
+    else
+      come_back
+      note_reseat
+      return
+    fi
   fi
   look_at_peers
   if [ -z "$formed" ] && { ! is_founder || seat_is_taken; }; then
@@ -120,12 +125,16 @@ join_cluster() {
   mine=$(own_line)
   if [ -n "$mine" ] && [ "$(field 4 "$mine")" != - ]; then
     used=$(cat "$etc/reseat" 2>/dev/null || say 0)
-    [ "$reseat" -gt "$used" ] ||
+    reseat_is_asked ||
       die "$name is a member that has lost its data: $data is empty, but the cluster knows it as $(field 1 "$mine"). A member is never removed unasked: set etcd_reseat on this host to $((used + 1)) and run \`pulumi up\` to have it removed and joined again with the data of the others"
+    refuse_without_the_disk
+    check_quorum_of_others
     remove_own_member "$(field 1 "$mine")"
     mine=''
+    load_members
   fi
-  [ "$reseat" -eq 0 ] || say "$reseat" | put "$etc/reseat" 644 root:root
+  disarm_alarms_of_the_gone
+  set_leftovers_aside
   [ -n "$mine" ] || add_learner
   # etcd compares this list with the live one, so it is made from the live one.
   load_members
@@ -139,6 +148,7 @@ join_cluster() {
   start_member 480
   newcomer=''
   promote_if_learner
+  note_reseat
   say "$name: joined the cluster; runs, $(role)"
 }
 
@@ -194,13 +204,13 @@ add_learner() {
 }
 
 remove_own_member() {
-  doing="removing the member that lost its data"
+  doing="removing the former member"
   change_members 120 remove "{\"ID\":\"$1\"}" ||
     case $answer in
       *'member not found'*) ;;
       *) die "the cluster does not let go of member $1: $(said "$answer")" ;;
     esac
-  say "$name: the member $1 that lost its data is removed"
+  say "$name: the former member $1 is removed"
 }
 
 # A learner becomes a voter when it has caught up; only the leader can do it.

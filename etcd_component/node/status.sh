@@ -8,6 +8,8 @@ do_status() {
   say "files       $(describe_files)"
   say "certificate $(describe_certificate)"
   say "seat        $(describe_seat)"
+  words=$(describe_crash)
+  [ -z "$words" ] || say "crash       $words"
   describe_members
 }
 
@@ -16,8 +18,9 @@ do_status() {
 do_facts() {
   say "owner=$(cat "$etc/owner" 2>/dev/null || :)"
   say "program=$(sha256 "$itself")"
-  [ -s "$etc/etcd.yaml" ] || { say 'seat=none' && return; }
+  [ -s "$etc/etcd.yaml" ] || { say 'seat=none' && say_data && return; }
   load_instance
+  say_data
   look_at_unit
   say "unit=$ActiveState"
   say "starts_at_boot=$(yes_if systemctl is-enabled -q "$unit")"
@@ -38,6 +41,28 @@ do_facts() {
   say "reseat=$(cat "$etc/reseat" 2>/dev/null || say 0)"
   list=$(request_time=3 request "$peer_url/members") || return 0
   member_lines "$list" | sed 's/^/member=/'
+}
+
+# What is where the data should be; --data says where, on a machine that has no configuration.
+say_data() {
+  [ -n "$data" ] || return 0
+  say "data=$(data_state)"
+  say "missing_mount=$(missing_mount | head -n 1)"
+  say "file_system=$(type_of_file_system)"
+  [ -s "$etc/etcd.yaml" ] || return 0
+  look_at_crash
+  say "crash=$crash"
+  say "crash_kind=$crash_kind"
+}
+
+data_state() {
+  if holds_member; then
+    say whole
+  elif [ -n "$(find "$data/member" -type f 2>/dev/null | head -n 1)" ]; then
+    say part
+  else
+    say none
+  fi
 }
 
 # What etcd reads, less how the seat was taken.
@@ -109,7 +134,7 @@ seat_state() {
 describe_seat() {
   case $(seat_in_cluster) in
     not-taken) say "not taken; \`pulumi up\` takes it" ;;
-    lost) say "LOST: $data holds no member any more; \`pulumi up\` says what to do" ;;
+    lost) say "LOST: $data holds no $([ "$(data_state)" = none ] || say 'whole ')member any more$(missing=$(missing_mount | head -n 1) && [ -n "$missing" ] && say ", and $missing is not mounted"); \`make status\` says what to do" ;;
     being-taken) say 'being taken' ;;
     gone) say "GONE: $name was removed from its cluster, which goes on without it; it stays down" ;;
     taken) say 'taken' ;;

@@ -46,6 +46,13 @@ class Files:
     """The number by which changes made by hand were last put back."""
     exporter: tuple[str, ...] = ()
     """The units that have the node tell what etcd does not know, in the order of their making."""
+    reseat: int = 0
+    """The number by which the member was last to be removed and joined again."""
+
+    @property
+    def data_dir(self) -> str:
+        """Where the node has the member's data."""
+        return _setting("data-dir", self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +224,7 @@ def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
         == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"], pki.get("token.pub", "")),
         int(_option("repair", steps["config"]) or 0),
         tuple(_sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
+        int(_option("reseat", steps["config"]) or 0),
     )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ QUOTA_PERCENT = 80
 _LEFT_TO_A_ROLLOUT = {"restart-pending", "version-linked"}
 _DAY = 24 * 60 * 60
 _SHOWN_LINES = 6
+_CURED_BY_HAND = re.compile(
+    "read-only file system|no space left|disk quota exceeded|address already in use"
+    "|cannot assign requested address"
+)
+"""What keeps etcd from running, and no file of the stack's would change."""
 
 
 class Exit(IntEnum):
@@ -168,7 +174,7 @@ def judge(seen: Seen) -> Report:
         versions[0] if versions else "",
         leaders[0] if len(leaders) == 1 else "",
         tuple(f"{alarm} at {names.get(id_, id_)}" for id_, alarm in seen.listing.alarms),
-        (*_of_cluster(seen, serving=serving), *_of_members(seen, rows, live)),
+        (*_of_cluster(seen, rows, serving=serving), *_of_members(seen, rows, live)),
     )
 
 
@@ -247,7 +253,7 @@ def hexadecimal(id_: str) -> str:
 # ---- findings about the cluster
 
 
-def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
+def _of_cluster(seen: Seen, rows: tuple[Row, ...], *, serving: bool) -> Iterator[Finding]:
     first = next((one.name for one in seen.cluster.members if not one.learner), "")
     if not seen.listing.rbac:
         yield Finding(
@@ -259,7 +265,11 @@ def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
     if serving and seen.listing.members is None:
         yield Finding("no-list", f"members and alarms are not known: {seen.listing.refusal}")
     yield from _of_access(seen, first)
+    corrupt = [id_ for id_, alarm in seen.listing.alarms if alarm == "CORRUPT"]
     for id_, alarm in seen.listing.alarms:
+        if alarm == "CORRUPT":
+            yield _corrupt(id_, rows, alone=len(corrupt) == 1)
+            continue
         cure = (
             "no write is taken; compact, defragment one member after another, then"
             " `etcdctl alarm disarm`"
@@ -268,6 +278,53 @@ def _of_cluster(seen: Seen, *, serving: bool) -> Iterator[Finding]:
         )
         names = {one.id: one.name for one in seen.listing.members or ()}
         yield Finding("alarm", f"the alarm {alarm} is raised: {cure}", member=names.get(id_, ""))
+
+
+def _corrupt(id_: str, rows: tuple[Row, ...], *, alone: bool) -> Finding:
+    row = next((one for one in rows if one.listed and one.listed.id == id_), None)
+    name = row.name if row else hexadecimal(id_)
+    what = f"the alarm CORRUPT is raised: the data of {name} differ from those of the others"
+    if row is None:
+        what += ", and it is no member any more: `etcdctl alarm disarm`"
+        return Finding("alarm", what, member=name)
+    # Before 3.6 etcd raises it for whoever differs from the leader, which may be the wrong one.
+    version = row.answer.cluster_version or "3.6.0"
+    if not alone or tuple(map(int, version.split(".")[:2])) < (3, 6):
+        what = (
+            f"the alarm CORRUPT is raised for {name}{'' if alone else ', and not only for it'}:"
+            " `etcdctl endpoint hashkv --cluster` shows on which side the majority is; a raised"
+            " etcd_reseat has one on the other side joined again"
+        )
+        return Finding("alarm", what, member=name)
+    return _reseat("alarm", what, row, rows)
+
+
+# ---- members that go on only without their data
+
+
+def _reseat(key: str, what: str, row: Row, rows: tuple[Row, ...]) -> Finding:
+    """A finding that a raised `etcd_reseat` cures, as long as the others have their quorum."""
+    voters = [one for one in rows if _counts(one)]
+    healthy = sum(
+        one.answer.has_leader and not one.answer.error for one in voters if one is not row
+    )
+    if healthy >= quorum(len(voters)):
+        cure = "a raised etcd_reseat has it removed and joined again, and keeps a copy of its data"
+        return Finding(key, f"{what}; {cure}", Remedy.RESEAT, row.name)
+    if len(voters) == 1:
+        return Finding(key, f"{what}; nobody else has them: restore a snapshot", member=row.name)
+    cure = (
+        f"bring the others back first: of {len(voters)} voters {quorum(len(voters))} must be"
+        f" healthy without it, and {healthy} are; if they will not come back, restore a snapshot"
+    )
+    return Finding(key, f"{what}; {cure}", member=row.name)
+
+
+def _counts(row: Row) -> bool:
+    if row.listed:
+        return not row.listed.learner
+    # Nobody gives a list: then those that are declared count.
+    return row.declared is not None and not row.declared.learner and not row.answer.learner
 
 
 def _of_access(seen: Seen, first: str) -> Iterator[Finding]:
@@ -294,14 +351,13 @@ def _of_members(
         if row.declared is None:
             yield _foreign(row)
             continue
-        lost = row.facts is not None and row.facts["seat"] == "lost"
-        yield from _of_membership(row, row.declared, live, lost=lost)
+        yield from _of_membership(row, row.declared, live)
         yield from _of_answer(row, row.declared, seen.at)
         looked = seen.facts.get(row.name)
         if isinstance(looked, str):
             yield Finding("not-looked-at", f"its node was not looked at: {looked}", member=row.name)
         elif looked is not None and row.declared.files is not None:
-            yield from _of_node(row.declared, row.declared.files, looked)
+            yield from _of_node(row, row.declared, row.declared.files, rows, live)
         elif row.declared.files is None:
             what = "the last `pulumi up` did not get so far as to finish it"
             yield Finding("not-finished", what, Remedy.UP, row.name)
@@ -321,18 +377,15 @@ def _foreign(row: Row) -> Finding:
     )
 
 
-def _of_membership(
-    row: Row, member: Member, live: tuple[Listed, ...] | None, *, lost: bool
-) -> Iterator[Finding]:
+def _of_membership(row: Row, member: Member, live: tuple[Listed, ...] | None) -> Iterator[Finding]:
     listed = row.listed
     if live is None:
         return
     if listed is None:
-        data = "" if lost else "; move its data away on the node first"
         yield Finding(
             "not-a-member",
             "the cluster does not know it: it was removed, or never joined. It joins when"
-            f" etcd_reseat is raised{data}",
+            " etcd_reseat is raised; a copy of its data is kept",
             Remedy.RESEAT,
             row.name,
         )
@@ -393,10 +446,26 @@ def _of_certificate(row: Row, member: Member, now: float) -> Iterator[Finding]:
 # ---- findings on the node
 
 
-def _of_node(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
+def _of_node(
+    row: Row,
+    member: Member,
+    files: Files,
+    rows: tuple[Row, ...],
+    live: tuple[Listed, ...] | None,
+) -> Iterator[Finding]:
+    facts = row.facts
+    assert facts is not None
+
     def repairable(key: str, what: str, lines: tuple[str, ...] = ()) -> Finding:
         return Finding(key, what, Remedy.REPAIR, member.name, lines)
 
+    # Of one that the cluster does not know, nothing is lost: it has not begun, or was removed.
+    known = live is None or (row.listed is not None and bool(row.listed.client_urls))
+    if facts["seat"] == "none" and not facts["owner"] and known:
+        wiped = _wiped(row, files, rows)
+        if wiped:
+            yield wiped
+            return
     if facts["owner"] not in {files.owner, ""}:
         what = "its machine is marked as another stack's; only that one can change it"
         yield Finding("owner", what, member=member.name)
@@ -408,11 +477,11 @@ def _of_node(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
     if facts["seat"] == "none":
         yield repairable("settings", "its etcd.yaml is missing")
         return
-    yield from _of_seat(member, facts)
+    yield from _of_seat(row, facts, rows)
     found = [
         *_of_files(member, files, facts),
         *_of_version(member, facts),
-        *_of_unit(member, facts),
+        *_of_unit(row, facts, rows),
         *_of_exporter(member, files, facts),
     ]
     if not files.rolled_out:
@@ -422,15 +491,51 @@ def _of_node(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
     yield from found
 
 
-def _of_seat(member: Member, facts: Facts) -> Iterator[Finding]:
-    if facts["seat"] == "lost":
+def _wiped(row: Row, files: Files, rows: tuple[Row, ...]) -> Finding | None:
+    """What a machine lacks on which nothing is left of a member that the cluster knows."""
+    facts = row.facts
+    assert facts is not None
+    if facts["missing_mount"]:
+        return _unmounted(row.name, facts, "its files are missing")
+    if facts["data"] == "whole":
         what = (
-            "its data are LOST: the data directory holds no member any more. If the disk is only"
-            " not mounted, mount it; else raise etcd_reseat"
+            f"its files are missing (the system was installed anew?), but its data are there in"
+            f" {files.data_dir}"
         )
-        yield Finding("data-lost", what, Remedy.RESEAT, member.name)
+        return Finding("reinstalled", what, Remedy.REPAIR, row.name)
+    if facts["data"]:
+        what = (
+            "its machine was wiped, or is another one: neither its files nor its data are there,"
+            " and the cluster counts on it"
+        )
+        return _reseat("wiped", what, row, rows)
+    return None
+
+
+def _unmounted(name: str, facts: Facts, lost: str) -> Finding:
+    mount = facts["missing_mount"]
+    what = (
+        f"{lost}: {mount}, which is in /etc/fstab, is not mounted on its machine. Mount it"
+        f" (`mount {mount}`) and look again; nothing is to be raised for that"
+    )
+    return Finding("not-mounted", what, member=name)
+
+
+def _of_seat(row: Row, facts: Facts, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    if facts["seat"] == "lost":
+        if facts["missing_mount"]:
+            yield _unmounted(row.name, facts, "its data are not to be seen")
+            return
+        what = "its data are LOST: the data directory holds no member any more"
+        if facts["data"] == "part":
+            what = "its data are LOST: the data directory holds only a part of the member"
+        if facts["file_system"] == "tmpfs":
+            what += ", and lies in memory (tmpfs), which each boot empties: put a disk there"
+        else:
+            what += ". If the disk is only not mounted, mount it"
+        yield _reseat("data-lost", what, row, rows)
     elif facts["seat"] != "taken":
-        yield Finding("seat", "it has not taken its seat yet", Remedy.UP, member.name)
+        yield Finding("seat", "it has not taken its seat yet", Remedy.UP, row.name)
 
 
 def _of_files(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
@@ -470,12 +575,18 @@ def _of_version(member: Member, facts: Facts) -> Iterator[Finding]:
         yield found("version-linked", f"the program in the place of etcd {linked} is {reported}")
 
 
-def _of_unit(member: Member, facts: Facts) -> Iterator[Finding]:
+def _of_unit(row: Row, facts: Facts, rows: tuple[Row, ...]) -> Iterator[Finding]:
     def found(key: str, what: str) -> Finding:
-        return Finding(key, what, Remedy.REPAIR, member.name)
+        return Finding(key, what, Remedy.REPAIR, row.name)
 
-    if facts["unit"] != "active":
-        yield found("unit-down", f"its unit is {facts['unit']}")
+    crash = facts["crash"]
+    if facts["unit"] != "active" and facts["crash_kind"] == "data" and facts["seat"] == "taken":
+        yield _reseat("data-broken", f"it cannot run with its data: {crash}", row, rows)
+    elif facts["unit"] != "active" and _CURED_BY_HAND.search(crash):
+        what = f"its unit is {facts['unit']}: {crash}; mend that on the machine"
+        yield Finding("unit-down", what, member=row.name)
+    elif facts["unit"] != "active":
+        yield found("unit-down", f"its unit is {facts['unit']}{': ' if crash else ''}{crash}")
     elif facts["runs_the_files"] == "no":
         yield found("restart-pending", "what runs was started with other files than are there now")
     if facts["starts_at_boot"] == "no":
@@ -483,7 +594,7 @@ def _of_unit(member: Member, facts: Facts) -> Iterator[Finding]:
     if facts["unit_is_loaded"] == "no":
         yield found("unit-not-loaded", "systemd has not read its unit since it was changed")
     for file in facts.drop_ins:
-        yield Finding("drop-in", f"{file} adds to the unit", member=member.name, note=True)
+        yield Finding("drop-in", f"{file} adds to the unit", member=row.name, note=True)
 
 
 def _of_exporter(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:

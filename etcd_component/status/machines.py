@@ -7,6 +7,7 @@ the environment.
 import base64
 import binascii
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -92,7 +93,9 @@ class Way:
 
 def look(cluster: str, files: Files, way: Way) -> Facts:
     """Look at one node. Raises NotLookedAt."""
-    command = f"{'sudo -n ' if files.login.sudo else ''}sh -s facts --cluster {cluster}"
+    # A machine that was wiped has no configuration that says where its data would be.
+    data = f" --data {shlex.quote(files.data_dir)}" if files.data_dir else ""
+    command = f"{'sudo -n ' if files.login.sudo else ''}sh -s facts --cluster {cluster}{data}"
     return parse(_run(way, command, files.program))
 
 

@@ -175,7 +175,11 @@ def edits(report: Report) -> Iterator[str]:
         raised = []
         # Whoever takes a seat anew gets every file anew as well.
         if Remedy.RESEAT in wanted:
-            used = int(row.facts["reseat"] or 0) if row.facts else 0
+            # A machine that was wiped has forgotten which number was used.
+            used = max(
+                int(row.facts["reseat"] or 0) if row.facts else 0,
+                row.declared.files.reseat if row.declared.files else 0,
+            )
             raised.append(f"etcd_reseat: {used + 1}")
         elif Remedy.REPAIR in wanted and row.declared.files:
             raised.append(f"etcd_repair: {row.declared.files.repair + 1}")

@@ -1,0 +1,74 @@
+# ---- crash: why etcd does not run, in its own words --------------------------
+
+# Sets $crash to the last words of an etcd that does not run, at most 300 characters of the current
+# boot, and $crash_kind to `data`, `machine` (nothing that other data would mend) or `unknown`. Both
+# are empty when it runs, and when it was stopped after it had run well.
+look_at_crash() {
+  crash='' crash_kind=''
+  look_at_unit
+  [ "$ActiveState" != active ] || return 0
+  crash=$(journalctl -u "$unit" -b -n 3000 -o cat -a --no-pager 2>/dev/null | last_words |
+    tr -d '\000-\037\177-\377' | cut -c 1-300)
+  [ -z "$crash" ] || crash_kind=$(kind_of_crash)
+}
+
+last_words() { # of the journal on standard input
+  awk '
+    function value(name,   text) {
+      if (!match($0, "\"" name "\":\"")) return ""
+      text = substr($0, RSTART + RLENGTH)
+      gsub(/\\"/, "\047", text)
+      sub(/".*/, "", text)
+      gsub(/\\[nt]/, " ", text)
+      return text
+    }
+    function tell(words) { if (words != "") told = words }
+    /ready to serve client requests|^Started / { told = ""; known = 0; next }
+    /^(Starting|Stopped) / { known = 0; next }
+    # The line of the log says more than the panic that follows it.
+    /"level":"(fatal|panic)"/ || (/"level":"(error|warn)"/ && /failed to verify flags|failed to load config|checkInitialHashKV/) {
+      error = value("error")
+      tell(value("msg") (error == "" ? "" : ": " error))
+      known = 1
+      next
+    }
+    /\t(fatal|FATAL|panic|PANIC)\t/ { text = $0; sub(/^.*\t(fatal|FATAL|panic|PANIC)\t/, "", text); tell(text); known = 1; next }
+    /^(panic|fatal error|unexpected fault address)[: ]/ { if (!known) tell($0); known = 1 }
+    END { print told }'
+}
+
+kind_of_crash() {
+  case $crash in
+    *'address already in use'* | *'cannot assign requested address'* | *'ermission denied'* | \
+      *'operation not permitted'* | *'ead-only file system'* | *'no space left'* | *'disk quota exceeded'* | \
+      *'too many open files'* | *'cannot allocate memory'* | *'out of memory'* | *ertificate* | *x509* | \
+      *'private key'* | *tls:* | *'failed to verify flags'* | *'error verifying flags'* | *'failed to load config'* | \
+      *'flag provided'* | *'no such host'* | */etc/etcd/*) say machine ;;
+    *tocommit* | *inconsistency* | *orrupt* | *checksum* | *'crc mismatch'* | *'CRC mismatch'* | *'page '* | *freelist* | \
+      *bolt* | *'invalid database'* | *'version mismatch'* | *'no snapshot'* | *snapshot* | *wal:* | *WAL* | *walpb* | \
+      *'unexpected EOF'* | *'out of range'* | *'conflict with committed'* | *'assertion failed'* | *'unexpected fault'* | \
+      *'fatal error: fault'* | *'file size too small'* | *backend* | *database* | *'input/output error'* | \
+      *'permanently removed'* | *'cluster ID mismatch'* | *'nil pointer'* | *revision* | *unmarshal* | *proto:*) say data ;;
+    *) say unknown ;;
+  esac
+}
+
+describe_crash() { # nothing when there is none
+  look_at_crash
+  [ -n "$crash" ] || return 0
+  case $crash_kind in
+    data) say "does not run: $crash; a raised etcd_reseat has it joined again, and keeps a copy of its data" ;;
+    *) say "does not run: $crash" ;;
+  esac
+}
+
+# A file system of the data directory that /etc/fstab names and that is not mounted; nothing else.
+missing_mount() {
+  awk '$1 !~ /^#/ && $2 ~ /^\// && $2 != "/" { print $2 }' /etc/fstab 2>/dev/null |
+    while read -r mount; do
+      case $data/ in "${mount%/}"/*) ;; *) continue ;; esac
+      awk -v place="$mount" '$2 == place { there = 1 } END { exit !there }' /proc/mounts || say "$mount"
+    done
+}
+
+type_of_file_system() { stat -f -c %T "$(existing_parent "$data")" 2>/dev/null || :; }
