@@ -4,7 +4,7 @@ STACK ?= three
 export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy down outputs client monitoring dashboards status env setup test lint bench
+.PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status env setup test lint bench
 
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ outputs: ## what the cluster offers, as JSON; SECRETS=1 shows secrets too
 
 client: ## files for a client, as NAME=pg-main DIR=./pg-main; AT=/etc/patroni/etcd is where they will lie, CLUSTER=etcd whose
 	@toolchain/stack client '$(STACK)'
+
+etcdctl: ## what makes `etcdctl` work, to be used as: eval "$$(make -s etcdctl)"; CLUSTER=etcd which, where there are several
+	@toolchain/stack etcdctl '$(STACK)'
 
 monitoring: ## what Prometheus or VictoriaMetrics reads, as DIR=./monitoring; AT=/etc/etcd-monitoring is where it will lie
 	@toolchain/stack monitoring '$(STACK)'

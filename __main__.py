@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import EtcdCluster, InvalidInventory, Monitor, load, previous
+from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load, previous
 from etcd_component.departures import departures
 from etcd_component.model import Cluster
 
@@ -48,11 +48,8 @@ def main() -> None:
     for warning in plan.warnings:
         pulumi.warn(warning)
     clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
-    outputs = {one.name: made.outputs for one, made in clusters}
-    for key in next(iter(outputs.values())):
-        by_cluster = {name: found[key] for name, found in outputs.items()}
-        # A stack of one cluster, which is nearly every stack, needs no map.
-        (value,) = by_cluster.values() if len(by_cluster) == 1 else (by_cluster,)
+    outputs = by_cluster({one.name: made.outputs for one, made in clusters})
+    for key, value in outputs.items():
         pulumi.export(key, value)
     if plan.monitor:
         for key, value in Monitor(plan.monitor, clusters).outputs.items():

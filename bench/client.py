@@ -39,14 +39,19 @@ class Access:
 
     @classmethod
     def of(cls, directory: Path, outputs: Mapping[str, Any]) -> Self:
-        """From a stack's outputs, secrets included; certificate files go into `directory`."""
+        """From the outputs of a stack with one cluster, secrets included.
+
+        Certificate files go into `directory`.
+        """
+        (cluster,) = outputs["client_urls"]
         files = {name: directory / name for name in ("ca_cert", "client_cert", "client_key")}
         for name, file in files.items():
             file.touch(mode=0o600)
-            file.write_text(outputs[name])
+            file.write_text(outputs[name][cluster])
         tls = ssl.create_default_context(cafile=str(files["ca_cert"]))
         tls.load_cert_chain(files["client_cert"], files["client_key"])
-        return cls(outputs["client_urls"].split(","), tls, outputs["root_password"])
+        urls = outputs["client_urls"][cluster].split(",")
+        return cls(urls, tls, outputs["root_password"][cluster])
 
     def renew(self, stale: str, member: "Member") -> None:
         """Log in at a member, unless another thread has done so since `stale` was current."""

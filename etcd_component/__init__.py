@@ -1,6 +1,6 @@
 """etcd clusters on plain Linux machines, as Pulumi resources."""
 
-from etcd_component.cluster import EtcdCluster
+from etcd_component.cluster import EtcdCluster, by_cluster
 from etcd_component.inventory import load
 from etcd_component.model import Cluster, Instance, InvalidInventory, Mistake, Node, Settings
 from etcd_component.monitor import Monitor
@@ -14,5 +14,6 @@ __all__ = [
     "Monitor",
     "Node",
     "Settings",
+    "by_cluster",
     "load",
 ]

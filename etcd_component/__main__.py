@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from etcd_component import monitoring
-from etcd_component.given import CannotGive, give
+from etcd_component.given import PASSWORD, CannotGive, etcdctl, give, shell_lines
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
 _WIDEST = 118
@@ -41,6 +41,13 @@ def main() -> int:
         "--at", metavar="DIR", help="where the files will lie on the client's machine; default DIR"
     )
     client.add_argument("--cluster", help="whose client, where several have one of that name")
+    shell = actions.add_parser(
+        "etcdctl",
+        help="shell lines, to be evaluated, with which etcdctl reaches a cluster as root; its key"
+        " goes into a file of mode 0600",
+    )
+    shell.add_argument("stack", metavar="STACK")
+    shell.add_argument("--cluster", help="which, where the stack has several")
     watch = actions.add_parser(
         "monitoring",
         help="write what Prometheus or VictoriaMetrics reads into a directory: targets, scrape"
@@ -58,6 +65,8 @@ def main() -> int:
         return Exit.UNREADABLE if end.code else Exit.WELL
     if given.action == "client":
         return _client(given)
+    if given.action == "etcdctl":
+        return _etcdctl(given)
     if given.action == "monitoring":
         return _monitoring(given)
     return _status(given.stack, over_ssh=not given.no_ssh, for_programs=given.json)
@@ -90,6 +99,23 @@ def _client(given: argparse.Namespace) -> int:
         return 1
     said = f"wrote {', '.join(changed)}" if changed else "all files are there already"
     print(f"{given.name}: {said} ({given.directory})")
+    return 0
+
+
+def _etcdctl(given: argparse.Namespace) -> int:
+    try:
+        variables = etcdctl(given.stack, given.cluster)
+    except CannotGive as reason:
+        print(f"etcdctl: {reason}", file=sys.stderr)
+        return 1
+    if sys.stdout.isatty():
+        variables.pop(PASSWORD)
+        print(
+            "etcdctl: a shell must evaluate these lines, and the password is not printed to a"
+            f' terminal. Type: eval "$(make -s etcdctl STACK={given.stack})"',
+            file=sys.stderr,
+        )
+    print(shell_lines(variables), end="")
     return 0
 
 

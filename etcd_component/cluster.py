@@ -1,8 +1,7 @@
 """EtcdCluster: genesis, instances in order, access, and what clients need."""
 
-import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -151,7 +150,6 @@ class EtcdCluster(pulumi.ComponentResource):
             "root_password": self.root_password,
             "clients": self.given,
             "user_passwords": self.user_passwords,
-            "etcdctl_env": self.etcdctl_env,
             "monitoring": self.monitoring,
             "members": [
                 {
@@ -206,17 +204,15 @@ class EtcdCluster(pulumi.ComponentResource):
         """What watches the cluster is given: values, and texts that are ready to use."""
         return self.watched.apply(bundle.output)
 
-    @property
-    def etcdctl_env(self) -> pulumi.Output[str]:
-        """Shell text that makes `etcdctl` work where it is evaluated.
 
-        The certificate and key go into files of a directory that only the caller can read.
-        """
-        return pulumi.Output.secret(
-            pulumi.Output.all(
-                self.ca_cert, self.client.certificate, self.client.key, self.root_password
-            ).apply(lambda found: _etcdctl_env(self.client_urls, *found))
-        )
+def by_cluster(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a stack exports: each output as a map from the cluster's name to the value.
+
+    One cluster gives a map of one entry: no reader may meet a bare value in one stack and a map
+    in another.
+    """
+    names = next(iter(outputs.values()), {})
+    return {name: {cluster: own[name] for cluster, own in outputs.items()} for name in names}
 
 
 def _first(kept: Sequence[str] | None) -> str:
@@ -233,27 +229,3 @@ class Safeguard(pulumi.ComponentResource):
         """Register it."""
         super().__init__("etcd:index:Safeguard", name, None, opts)
         self.register_outputs({})
-
-
-def _etcdctl_env(client_urls: str, ca: str, certificate: str, key: str, password: str) -> str:
-    quoted = password.replace("'", "'\\''")
-    # One directory for one CA: evaluated again, it is written again and not left behind.
-    place = f"etcdctl-{hashlib.sha256(ca.encode()).hexdigest()[:8]}"
-    return f"""\
-etcdctl_files="${{XDG_RUNTIME_DIR:-$HOME/.cache}}/{place}"
-(umask 077
-mkdir -p "$etcdctl_files"
-cat >"$etcdctl_files/ca.crt" <<'PEM'
-{ca}PEM
-cat >"$etcdctl_files/client.crt" <<'PEM'
-{certificate}PEM
-cat >"$etcdctl_files/client.key" <<'PEM'
-{key}PEM
-)
-export ETCDCTL_ENDPOINTS={client_urls}
-export ETCDCTL_CACERT="$etcdctl_files/ca.crt"
-export ETCDCTL_CERT="$etcdctl_files/client.crt"
-export ETCDCTL_KEY="$etcdctl_files/client.key"
-export ETCDCTL_USER=root
-export ETCDCTL_PASSWORD='{quoted}'
-"""

@@ -3,7 +3,8 @@
 `python -m etcd_component client` writes them into a directory; nothing of it is ever printed.
 """
 
+from etcd_component.given.etcdctl import PASSWORD, etcdctl, shell_lines
 from etcd_component.given.files import CannotGive, give
 from etcd_component.given.texts import Given
 
-__all__ = ["CannotGive", "Given", "give"]
+__all__ = ["PASSWORD", "CannotGive", "Given", "etcdctl", "give", "shell_lines"]

@@ -41,7 +41,7 @@ def chosen(outputs: Mapping[str, Any], stack: str, name: str, cluster: str | Non
             f"the stack {stack} has no output `clients`, as before its first `pulumi up` and after"
             " one that failed: run `pulumi up`"
         )
-    known = [Given.read(one) for one in _entries(outputs["clients"])]
+    known = [Given.read(one) for clients in outputs["clients"].values() for one in clients.values()]
     if not known:
         raise CannotGive(f"the stack {stack} declares no client: write one into etcd_clients")
     own = [one for one in known if cluster in (None, one.cluster)]
@@ -58,15 +58,6 @@ def chosen(outputs: Mapping[str, Any], stack: str, name: str, cluster: str | Non
             f" say which one is meant, such as CLUSTER={clusters[0]}"
         )
     return found[0]
-
-
-def _entries(clients: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The clients of all clusters: where there are several, they stand below their names."""
-    return [
-        one
-        for each in clients.values()
-        for one in ([each] if isinstance(each.get("user"), str) else each.values())
-    ]
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:

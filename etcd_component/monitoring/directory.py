@@ -57,9 +57,7 @@ def watched(outputs: Mapping[str, Any], stack: str) -> list[Watched]:
             f"the stack {stack} has no output `monitoring`, as before its first `pulumi up` and"
             " after one that failed: run `pulumi up`"
         )
-    # Where there are several clusters, they stand below their names.
-    each = [found] if isinstance(found.get("cluster"), str) else found.values()
-    return sorted((Watched.read(one) for one in each), key=lambda one: one.cluster)
+    return sorted((Watched.read(one) for one in found.values()), key=lambda one: one.cluster)
 
 
 def _outputs(stack: str) -> Mapping[str, Any]:

@@ -242,12 +242,20 @@ class Stack:
         """`pulumi destroy`, as `make destroy` runs it."""
         return self.pulumi("destroy", "--yes", "--skip-preview", check=check, seconds=seconds)
 
-    def output(self, name: str) -> Any:
-        """One output, secret ones in the clear."""
+    def output(self, name: str, cluster: str | None = None) -> Any:
+        """One output of a cluster or the monitor, secret ones in the clear.
+
+        Every output of clusters is a map by their names; without a name, it has one entry.
+        """
         if "outputs" not in self._known:
             shown = self.pulumi("stack", "output", "--json", "--show-secrets", keep=False)
             self._known["outputs"] = json.loads(shown.text)
-        return self._known["outputs"][name]
+        found = self._known["outputs"][name]
+        if name.startswith("monitor_"):
+            return found
+        if cluster is None:
+            (cluster,) = found
+        return found[cluster]
 
     def status(self, *words: str) -> Outcome:
         """`python -m etcd_component status`, as `make status` runs it."""
@@ -305,13 +313,14 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def client_environment(self) -> dict[str, str]:
-        """What evaluating `etcdctl_env` in a shell sets, exactly as the documentation says."""
-        if "client" not in self._known:
-            self._known["client"] = self.evaluated(
-                f'eval "$(pulumi stack output --stack {self.name} --show-secrets etcdctl_env)"'
-            )
-        return dict(self._known["client"])
+    def client_environment(self, cluster: str | None = None) -> dict[str, str]:
+        """What evaluating the lines of `make etcdctl` in a shell sets."""
+        known = f"client of {cluster}"
+        if known not in self._known:
+            words = ["--cluster", cluster] if cluster else []
+            command = [sys.executable, "-m", "etcd_component", "etcdctl", *words, self.name]
+            self._known[known] = self.evaluated(f'eval "$({shlex.join(command)})"')
+        return dict(self._known[known])
 
     def evaluated(self, lines: str) -> dict[str, str]:
         """What lines of shell set for etcdctl."""

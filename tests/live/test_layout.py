@@ -19,7 +19,7 @@ from tests.live.stack import Project, Stack
 
 def cluster_of(stack: Stack, name: str, etcdctl: Path) -> Asked:
     """One of a stack's several clusters, asked."""
-    return Asked(stack.evaluated(stack.output("etcdctl_env")[name]), etcdctl)
+    return Asked(stack.client_environment(name), etcdctl)
 
 
 def group(name: str, addresses: list[str], **variables: Any) -> dict[str, Any]:

@@ -42,17 +42,12 @@ def test_no_process_here_or_on_a_node_shows_a_secret(nodes: Lab, project: Projec
 
 def test_secrets_are_shown_as_such(three: Stack) -> None:
     shown = three.pulumi("stack", "output").text
-    for name in ("root_password", "client_key", "etcdctl_env", "clients"):
-        assert re.search(rf"{name}\s+\[secret\]", shown)
-    names = {
-        "root_password": "string",
-        "client_key": "key",
-        "etcdctl_env": "shell",
-        "clients": "map",
-    }
+    names = ("root_password", "client_key", "clients", "user_passwords", "monitoring")
+    for name in names:
+        assert re.search(rf'{name}\s+{{"etcd":"\[secret\]"}}', shown), shown
     exported = json.loads(three.pulumi("stack", "export").text)
     outputs = exported["deployment"]["resources"][0]["outputs"]
-    assert all("ciphertext" in outputs[name] for name in names)
+    assert all("ciphertext" in outputs[name]["etcd"] for name in names)
 
 
 def test_all_kinds_of_secrets_are_searched_for(project: Project) -> None:

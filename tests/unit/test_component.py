@@ -586,7 +586,7 @@ def test_outputs_give_a_client_all_it_needs(three: Recording) -> None:
         "client_url": "https://10.10.10.11:2379",
         "peer_url": "https://10.10.10.11:2380",
     }
-    assert three.secret_outputs >= {"client_key", "root_password", "etcdctl_env"}
+    assert three.secret_outputs >= {"client_key", "root_password"}
     assert not three.secret_outputs & {"endpoints", "client_urls", "ca_cert", "members"}
 
 

@@ -69,8 +69,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         by_cluster: dict[str, dict[str, Any]] = {}
         for one in clients:
             by_cluster.setdefault(one.cluster, {})[one.user] = one.output
-        found = next(iter(by_cluster.values())) if len(by_cluster) == 1 else by_cluster
-        outputs = json.loads(json.dumps({"clients": found}))
+        outputs = json.loads(json.dumps({"clients": by_cluster}))
         monkeypatch.setattr(files, "_outputs", lambda stack: outputs)
 
     return offer

@@ -130,8 +130,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def offer(*clusters: Watched) -> None:
         by_cluster = {one.cluster: bundle.output(one) for one in clusters}
-        found = next(iter(by_cluster.values())) if len(by_cluster) == 1 else by_cluster
-        outputs = json.loads(json.dumps({"monitoring": found}))
+        outputs = json.loads(json.dumps({"monitoring": by_cluster}))
         monkeypatch.setattr("etcd_component.backend.outputs", lambda name: outputs)
 
     return offer
