@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import exporter, render
+from etcd_component import contact, exporter, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -80,8 +80,8 @@ class Instance(pulumi.ComponentResource):
         # The clock is looked at once, when the node is new: `create` stays as it first was.
         now = ("--clock", str(int(time.time())))
 
-        def contact(own: Sequence[str], *more: Sequence[str]) -> str:
-            return self._machine.first_contact([*self._options, own], [*options, own, *more])
+        def claim(own: Sequence[str], *more: Sequence[str]) -> str:
+            return self._machine.first_contact("claim", *options, own, *more)
 
         removal = [
             *(["--remove-data"] if settings.rm_data else []),
@@ -93,12 +93,12 @@ class Instance(pulumi.ComponentResource):
         )
         return self._machine.run(
             f"{self._model.name}-node",
-            create=mark.apply(lambda own: contact(own, now)),
-            update=mark.apply(contact),
+            create=mark.apply(lambda own: claim(own, now)),
+            update=mark.apply(claim),
             delete=mark.apply(
-                lambda own: self._machine.etcd_node("erase", *self._options, own, *removal)
+                lambda own: self._machine.first_contact("erase", *self._options, own, *removal)
             ),
-            stdin=render.node_program(),
+            stdin=contact.sent("etcd-node", render.node_program()),
             opts=self._child(
                 [], pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"])
             ),

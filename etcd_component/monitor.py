@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import pki, render
+from etcd_component import contact, pki, render
 from etcd_component.cluster import EtcdCluster
 from etcd_component.model import Cluster
 from etcd_component.model import Monitor as Model
@@ -97,10 +97,10 @@ class Monitor(pulumi.ComponentResource):
         return self._machine.run(
             f"{self._name}-node",
             create=mark.apply(
-                lambda own: self._machine.first_contact([own], [*options, own]),
+                lambda own: self._machine.first_contact("claim", *options, own),
             ),
-            delete=mark.apply(lambda own: self._machine.etcd_monitor("erase", own, *removal)),
-            stdin=render.monitor_program(),
+            delete=mark.apply(lambda own: self._machine.first_contact("erase", own, *removal)),
+            stdin=contact.sent("etcd-monitor", render.monitor_program()),
             opts=self._child(needed, hidden=["stdin"]),
         )
 

@@ -5,13 +5,13 @@ go in on standard input. Every text may run again after a half-done run, because
 its update when any input changes, the connection included.
 """
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from pulumi_command import local, remote
 
+from etcd_component.contact import command_line
 from etcd_component.model import Node
 from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
@@ -46,32 +46,18 @@ class Machine:
         return self._command_line(MONITOR_PROGRAM, subcommand, *options)
 
     def _command_line(self, program: str, subcommand: str, *options: str | Sequence[str]) -> str:
-        lines = [[one] if isinstance(one, str) else one for one in options]
-        return " \\\n  ".join(
-            [
-                f"{self._sudo}{program} {subcommand}",
-                *(" ".join(shlex.quote(word) for word in line) for line in lines),
-            ]
-        )
+        return command_line([*self._sudo, program, subcommand], options)
 
-    def first_contact(self, own: Sequence[Sequence[str]], options: Sequence[Sequence[str]]) -> str:
-        """Run preflight from the program on standard input, and only then have it install itself.
+    def first_contact(self, subcommand: str, *options: str | Sequence[str]) -> str:
+        """The command line of a run of the program on standard input, see `contact.sent`.
 
-        `own` are the options with which the machine is marked as this stack's.
+        The machine need not have it: it is new, or was wiped.
         """
-        check = self._command_line('sh "$program"', "preflight", *options)
-        return "\n".join(
-            [
-                "program=$(mktemp) && trap 'rm -f \"$program\"' EXIT",
-                'cat >"$program" &&',
-                f"{check} &&",
-                self._command_line('sh "$program"', "own", *own),
-            ]
-        )
+        return command_line([*self._sudo, "sh", "-s", "--", subcommand], options)
 
     @property
-    def _sudo(self) -> str:
-        return "sudo -n " if self._login.sudo else ""
+    def _sudo(self) -> Sequence[str]:
+        return ("sudo", "-n") if self._login.sudo else ()
 
     def run(
         self,

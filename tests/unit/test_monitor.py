@@ -98,7 +98,7 @@ def test_what_was_collected_stays_unless_that_is_said() -> None:
         (dataclasses.replace(LOCAL, rm_data=True), True),
     ):
         delete = record(cluster(1), monitor=monitor).command(f"{NAME}-node").inputs["delete"]
-        assert "etcd-monitor erase" in delete
+        assert "sh -s -- erase" in delete
         assert ("--remove-data" in delete) is removed
 
 

@@ -1,0 +1,148 @@
+"""What login shells make of the command lines that are sent, and what travels on standard input."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from etcd_component import contact, render
+from etcd_component.model import Permission, Role
+from tests.unit.recording import Recording, cluster, record
+
+SHELLS = ("sh", "bash", "dash", "zsh", "fish", "tcsh")
+"""Login shells that people have. `sh` is always there, the others where they are installed."""
+
+HOSTILE = (
+    *(
+        "",
+        " ",
+        "it's",
+        "''",
+        "'a'",
+        "a\\",
+        "\\",
+        "\\\\",
+        "\\n",
+        "\\'",
+        "!",
+        "!!",
+        "a!b",
+        "!x",
+        "\\!",
+    ),
+    *("{a,b}", "{version}", "^a^b", "$HOME", "$(id)", "`id`", "~", "~root", "=ls", "%self", "%1"),
+    *("*", "?", "[a]", "(x)", "#x", "a;b", "&&", "|", "<x", ">x", '"q"', "a b", "é漢", "a=b", "-x"),
+)
+
+
+def _shells() -> list[str]:
+    return [one for one in SHELLS if shutil.which(one)]
+
+
+def _read_by(shell: str, script: str, printer: Path) -> list[list[str]]:
+    """The words that this shell hands on of each command line, the program's own left out."""
+    done = subprocess.run(
+        [shell, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{printer}:/usr/bin:/bin", "HOME": str(printer)},
+    )
+    assert done.returncode == 0, (shell, done.stderr)
+    return [line.split("\0")[:-1] for line in done.stdout.split("\n")[:-1]]
+
+
+@pytest.fixture
+def printer(tmp_path: Path) -> Path:
+    """A directory in which `sudo` prints its arguments."""
+    program = tmp_path / "sudo"
+    program.write_text("#!/bin/sh\nfor one; do printf '%s\\0' \"$one\"; done\necho\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("shell", _shells())
+def test_every_login_shell_reads_hostile_words_as_they_are(shell: str, printer: Path) -> None:
+    options = [*HOSTILE, *itertools.permutations(HOSTILE[:15], 2)]
+    line = contact.command_line(["sudo"], options)
+    wanted = [word for one in options for word in ([one] if isinstance(one, str) else one)]
+    assert _read_by(shell, line, printer) == [wanted]
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Recording:
+    """A cluster with everything on it that has a command line, under values that are allowed."""
+    keys = [one for one in HOSTILE if one]
+    roles = (
+        Role("hostile", tuple(Permission("readwrite", "prefix", one) for one in keys)),
+        Role("ranges", tuple(Permission("read", "range", one, one + "~") for one in keys)),
+        Role("all", (Permission("write", "prefix", ""),)),
+    )
+    return record(cluster(3, roles=roles))
+
+
+def test_a_command_line_is_made_of_plain_words(hostile: Recording, printer: Path) -> None:
+    lines = [
+        line
+        for one in hostile.node_commands.values()
+        for name in ("create", "update", "delete")
+        if isinstance(line := one.inputs.get(name), str)
+    ]
+    assert len(lines) > 30
+    for line in lines:
+        assert line.startswith("sudo -n "), line
+    for shell in _shells():
+        read = _read_by(shell, "\n".join(lines), printer)
+        for line, words in zip(lines, read, strict=True):
+            # Nothing was lost or added on the way: quoted again, it is the same.
+            again = " ".join(map(contact.quoted, words))
+            assert again == line.removeprefix("sudo ").replace(" \\\n  ", " "), shell
+
+
+def test_what_no_shell_keeps_is_refused() -> None:
+    for word in ("a\nb", "a\x00", "\x1b[0m", "a\r"):
+        with pytest.raises(ValueError, match="do not print"):
+            contact.quoted(word)
+
+
+# ---- what is sent on standard input
+
+
+def test_a_machine_without_the_program_is_spoken_to_with_what_is_sent(hostile: Recording) -> None:
+    """Create, update and delete get the same standard input, so the command line says which."""
+    one = hostile.command("etcd-1-node").inputs
+    assert one["create"].startswith("sudo -n sh -s -- claim ")
+    assert one["update"].startswith("sudo -n sh -s -- claim ")
+    assert one["delete"].startswith("sudo -n sh -s -- erase ")
+    assert contact.program_in(one["stdin"]) == render.node_program()
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+def test_a_transfer_that_broke_off_does_nothing(shell: str) -> None:
+    if not shutil.which(shell):
+        assert shell != "sh"
+        return
+    text = contact.sent("etcd-node", render.node_program())
+    assert subprocess.run([shell, "-n"], input=text, text=True, check=False).returncode == 0
+    for cut in (10, 300, 2000, len(text) // 2, len(text) - 40, len(text) - 3):
+        done = subprocess.run(
+            # It would fail at its first command, and differently.
+            [shell, "-s", "--", "status"],
+            input=text[:cut],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+        assert done.returncode != 0, cut
+        assert "yntax" in done.stderr or "nexpected" in done.stderr or "unterminated" in done.stderr
+        assert done.stdout == ""
+
+
+def test_a_program_that_holds_the_end_of_itself_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        contact.sent("etcd-node", "echo\nthe end of the program\necho\n")
