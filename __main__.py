@@ -1,13 +1,22 @@
 """The Pulumi program: stack configuration -> model -> clusters and monitor -> outputs."""
+# ruff: noqa: E402 - the handler comes first
+
+import os
+import signal
+
+# An engine that gives a run up interrupts the program. Python would end with its tracebacks, below
+# the error that a person should read.
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import json
-import os
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 
 from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load, previous
+from etcd_component.banner import Banners
 from etcd_component.departures import departures
 from etcd_component.model import Cluster
 
@@ -45,6 +54,7 @@ def main() -> None:
         announce(plan.clusters)
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None
+    banners = Banners(plan)
     for warning in plan.warnings:
         pulumi.warn(warning)
     clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
@@ -54,6 +64,32 @@ def main() -> None:
     if plan.monitor:
         for key, value in Monitor(plan.monitor, clusters).outputs.items():
             pulumi.export(key, value)
+    report(banners.complaints())
 
 
+def report(mute: list[str]) -> None:
+    """Warn of machines that hang in a preview, and refuse an update, which would hang with them."""
+    if not mute:
+        return
+    if not pulumi.runtime.is_dry_run():
+        pulumi.log.error("\n".join([*mute, "No changes were made."]))
+        # Nothing has reached the engine while the program's main has not ended; an exception would
+        # first have all of it carried out.
+        os._exit(_ERROR_WAS_SHOWN)
+    for complaint in mute:
+        pulumi.warn(f"{complaint}. An update is refused until then")
+
+
+def exit_as_shown(status: object = None) -> NoReturn:
+    """Exit; with 32 instead of 1, which tells the language host that the error was shown.
+
+    Pulumi's executor exits with 1 after it has shown a RunError, whether raised here or in an
+    `apply`. The engine then adds "an unhandled error occurred: program exited with non-zero exit
+    code: 1". Source: `sdk/python/cmd/pulumi-language-python-exec` of Pulumi.
+    """
+    raise SystemExit(_ERROR_WAS_SHOWN if status == 1 else status)
+
+
+_ERROR_WAS_SHOWN = 32
+sys.exit = exit_as_shown
 main()

@@ -68,6 +68,21 @@ locked() {
 	fi
 }
 
+# path_of_others : PATH without what `make env` of any checkout puts there for Pulumi: the wrapper, and engines
+# that were built here.
+path_of_others() {
+	_ifs=$IFS
+	IFS=:
+	_rest=
+	for _dir in $PATH; do
+		if [ ! -e "$_dir/../common.sh" ] && [ ! -e "$_dir/../built-here" ]; then
+			_rest="${_rest:+$_rest:}$_dir"
+		fi
+	done
+	IFS=$_ifs
+	printf '%s\n' "$_rest"
+}
+
 # not_older VERSION THAN : compares versions such as v3.219.0.
 not_older() {
 	[ "$(printf '%s\n' "${1#v}" "${2#v}" | sort -V | head -n 1)" = "${2#v}" ]

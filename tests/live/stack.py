@@ -66,7 +66,8 @@ class Project:
         """Copy the program, make an empty state and its passphrase."""
         program = home / "program"
         (program / "stacks").mkdir(parents=True)
-        for name in ("Pulumi.yaml", "__main__.py"):
+        # An official language host reads the last two, and runs `uv sync` beside them.
+        for name in ("Pulumi.yaml", "__main__.py", "pyproject.toml", "uv.lock"):
             shutil.copy(CHECKOUT / name, program)
         shutil.copytree(
             CHECKOUT / "etcd_component",

@@ -11,7 +11,7 @@ import pytest
 
 from .support import PLUGINS
 
-DIRECTORIES = {"command": "resource-command-v1.2.1", "tls": "resource-tls-v5.5.1"}
+DIRECTORIES = {"command": "resource-command-v1.2.1", "tls": "resource-tls-v5.6.2"}
 
 
 def install(home: Path) -> None:

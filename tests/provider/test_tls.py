@@ -246,6 +246,20 @@ def test_bad_inputs_are_named_and_no_key_is_quoted() -> None:
     asyncio.run(test())
 
 
+def test_what_came_after_the_recordings_is_refused_clearly() -> None:
+    properties = {"privateKeyPemWo": "a key", "privateKeyPemWoVersion": 1}
+
+    async def test() -> None:
+        async with served(TlsProvider) as plugin:
+            request = {"urn": urn(CERT_REQUEST), "news": properties}
+            reasons = [each["reason"] for each in (await plugin.call("Check", request))["failures"]]
+        for name in properties:
+            assert any(f"The property {name} is not supported by" in one for one in reasons)
+        assert "a key" not in str(reasons)
+
+    asyncio.run(test())
+
+
 def test_a_failure_is_logged_in_the_official_words() -> None:
     async def test() -> None:
         async with served(TlsProvider) as plugin:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.toolchain.conftest import Project
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,11 +95,74 @@ def test_an_agent_that_is_gone_is_not_asked(tmp_path: Path) -> None:
     assert shell(env("prod", **gone), "echo ${SSH_AUTH_SOCK-none}", **gone) == "none"
 
 
-def test_an_official_pulumi_fetches_its_own_plugins(tmp_path: Path) -> None:
+@pytest.fixture
+def official(tmp_path: Path) -> Path:
+    """The directory of an official Pulumi, as its installer leaves it."""
+    directory = tmp_path / "official"
+    directory.mkdir()
     for name in ("pulumi", "pulumi-language-python"):
-        (tmp_path / name).write_text("#!/bin/sh\necho v3.300.0\n")
-        (tmp_path / name).chmod(0o755)
-    lines = env("prod", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert "PULUMI_HOME" not in lines
-    assert "PLUGIN" not in lines
-    assert shell(lines, "command -v pulumi") == str(tmp_path / "pulumi")
+        (directory / name).write_text("#!/bin/sh\necho v3.300.0\n")
+        (directory / name).chmod(0o755)
+    return directory
+
+
+def test_an_official_pulumi_fetches_its_own_plugins(official: Path) -> None:
+    lines = env("prod", PATH=f"{official}:{os.environ['PATH']}")
+    set_ = [line for line in lines.splitlines() if line.startswith("export ")]
+    assert not any("PULUMI_HOME" in line or "PLUGIN" in line for line in set_)
+    assert shell(lines, "command -v pulumi") == str(official / "pulumi")
+
+
+SWITCHES = ("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "PULUMI_IGNORE_AMBIENT_PLUGINS")
+
+
+def built_shell(home: Path, *directories: Path) -> dict[str, str]:
+    """A shell that used an engine built here, to whose PATH directories were added at the end."""
+    path = ":".join([os.environ["PATH"], *map(str, directories)])
+    return {"PATH": path, "PULUMI_HOME": str(home), **dict.fromkeys(SWITCHES, "true")}
+
+
+def test_a_shell_of_a_built_engine_is_freed_for_an_official_pulumi(
+    official: Path, tmp_path: Path
+) -> None:
+    before = built_shell(tmp_path / "another checkout/.pulumi-home", official)
+    lines = env("prod", **before)
+    for name in ("PULUMI_HOME", *SWITCHES):
+        assert shell(lines, f"echo ${{{name}-none}}", **before) == "none"
+    for name in ("pulumi", "pulumi-language-python"):
+        assert shell(lines, f"command -v {name}", **before) == str(official / name)
+
+
+def test_the_built_engine_is_on_the_path_no_more_where_the_official_one_is_in_two_places(
+    official: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (official / "pulumi-language-python").rename(elsewhere / "pulumi-language-python")
+    before = built_shell(tmp_path / ".pulumi-home", official, elsewhere)
+    found = shell(env("prod", **before), "command -v pulumi-language-python", **before)
+    assert found == str(elsewhere / "pulumi-language-python")
+
+
+def test_a_pulumi_home_of_somebody_s_own_stays(official: Path, tmp_path: Path) -> None:
+    before = built_shell(tmp_path / "home", official)
+    lines = env("prod", **before)
+    for name in ("PULUMI_HOME", *SWITCHES):
+        assert shell(lines, f"echo ${name}", **before) == before[name]
+
+
+@pytest.mark.parametrize("stack", ["three", "prod"])
+def test_removing_a_stack_leaves_its_file(project: Project, stack: str, lab: Path) -> None:
+    project.pulumi("config", "set", "etcd:answer", "42", "--stack", "three")
+    file = project.directory / "Pulumi.three.yaml"
+    words = f"cd '{project.directory}' && pulumi stack rm three --yes"
+    lines = env(stack, PULUMI_ETCD_LAB=str(lab))
+    lines = f"unset PULUMI_OPTION_PRESERVE_CONFIG\n{lines}"
+    shell(f"{lines}\nexport PULUMI_BACKEND_URL='file://{project.backend.directory}'", words)
+    assert "etcd:answer" in file.read_text()
+
+
+def test_the_path_does_not_grow_with_every_use() -> None:
+    once = shell(env("prod"), "echo $PATH")
+    twice = shell(env("prod", PATH=once), "echo $PATH", PATH=once)
+    assert once.count("/engine-v") == twice.count("/engine-v") <= 1

@@ -32,10 +32,11 @@ class Machine:
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
 
-    def get_engine(self) -> subprocess.CompletedProcess[str]:
+    def get_engine(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        plain = {"PATH": str(self.programs), "PULUMI_ETCD_CACHE": str(self.cache)}
         return subprocess.run(
             [ROOT / "toolchain/get-engine"],
-            env={"PATH": str(self.programs), "PULUMI_ETCD_CACHE": str(self.cache)},
+            env={**plain, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -58,7 +59,7 @@ def built(machine: Machine) -> Path:
         text=True,
         check=True,
     ).stdout.strip()
-    directory = machine.cache / f"engine-v3.259.0-{key}" / "bin"
+    directory = machine.cache / f"engine-v3.274.1-{key}" / "bin"
     directory.mkdir(parents=True)
     return directory
 
@@ -86,6 +87,36 @@ def test_an_installed_pulumi_without_its_language_host_is_passed_over(machine: M
     done = machine.get_engine()
     assert done.stdout.startswith("built ")
     assert "no pulumi-language-python" in done.stderr
+
+
+@pytest.mark.usefixtures("built")
+def test_the_language_host_of_an_engine_built_here_does_not_serve_another(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.put_program("pulumi", "echo v3.300.0")
+    directory = tmp_path / "engine/bin"
+    directory.mkdir(parents=True)
+    (tmp_path / "engine/built-here").touch()
+    (directory / "pulumi-language-python").touch(mode=0o755)
+    done = machine.get_engine(PATH=f"{directory}:{machine.programs}")
+    assert done.stdout.startswith("built ")
+    assert "no pulumi-language-python" in done.stderr
+
+
+def test_an_engine_that_is_built_can_be_forced(machine: Machine, built: Path) -> None:
+    machine.put_program("pulumi", "echo v3.300.0")
+    machine.put_program("pulumi-language-python")
+    done = machine.get_engine(PULUMI_ETCD_ENGINE="built")
+    assert done.stdout == f"built {built}\n"
+    assert "because PULUMI_ETCD_ENGINE says so" in done.stderr
+
+
+def test_another_word_for_the_engine_is_refused(machine: Machine) -> None:
+    machine.put_program("pulumi", "echo v3.300.0")
+    machine.put_program("pulumi-language-python")
+    done = machine.get_engine(PULUMI_ETCD_ENGINE="offical")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "PULUMI_ETCD_ENGINE is 'offical'. Set it to 'built', or unset it" in done.stderr
 
 
 def test_an_engine_in_the_cache_is_not_built_again(machine: Machine, built: Path) -> None:

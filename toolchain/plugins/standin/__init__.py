@@ -1,4 +1,4 @@
-"""Stand-ins for the official Pulumi provider plugins `command` 1.2.1 and `tls` 5.5.1.
+"""Stand-ins for the official Pulumi provider plugins `command` 1.2.1 and `tls` 5.6.2.
 
 They are used only where the official plugins cannot be had, and answer the engine as those do: the
 recordings under `tests/provider/wire` are the specification. What they cannot do is refused with

@@ -50,6 +50,10 @@ _SUBJECT_FIELDS = (
 )
 _CURVES = ("P224", "P256", "P384", "P521")
 _ALGORITHMS = ("RSA", "ECDSA", "ED25519")
+_WRITE_ONLY = tuple(
+    f"{name}Wo{part}" for name in ("privateKeyPem", "caPrivateKeyPem") for part in ("", "Version")
+)
+"""Inputs that `tls` has since 5.6.0. The resources are otherwise those of 5.5.1, as recorded."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,9 @@ SCHEMAS = {
 
 
 class TlsProvider(Provider):
-    """The resources of `tls` 5.5.1, without its functions."""
+    """The resources of `tls` 5.6.2, without its functions and its write-only keys."""
 
-    version = "5.5.1"
+    version = "5.6.2"
 
     def __init__(self, engine: Any, now: Callable[[], int] = time.time_ns) -> None:
         """Serve `engine`; `now` is the time in nanoseconds since 1970."""
@@ -197,7 +201,13 @@ class TlsProvider(Provider):
         failures = [
             f"Missing required property '{name}'" for name in sorted(schema.required - plain.keys())
         ]
-        failures += [f"Unknown property '{name}'" for name in sorted(plain.keys() - schema.inputs)]
+        beyond = sorted(plain.keys() - schema.inputs)
+        failures += [
+            str(not_supported(f"The property {name}"))
+            if name in _WRITE_ONLY
+            else f"Unknown property '{name}'"
+            for name in beyond
+        ]
         failures += _value_failures(call.name, plain)
         return Checked(_sealed(inputs, schema.secrets, unknowns=True), tuple(failures))
 
