@@ -229,7 +229,10 @@ class Instance(pulumi.ComponentResource):
             create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
             update=self._machine.etcd_node(
-                "seat", *self._options, *learner, *(joining if self._model.reseat else [])
+                "seat",
+                *self._options,
+                *learner,
+                *(joining if self._model.reseat or self._model.repair else []),
             ),
             delete=self._machine.etcd_node("leave", *self._options),
             stdin=self._belonging.login,

@@ -110,7 +110,7 @@ refuse_without_the_disk() {
 }
 
 # All that could refuse is asked before anything is changed.
-set_data_aside() {
+put_own_data_aside() {
   look_at_crash
   cause=$why_not${crash:+ ($crash)}
   [ "$crash_kind" != machine ] ||
@@ -123,10 +123,12 @@ set_data_aside() {
   first=${first%% *}
   refuse_to_join_another_minor "$first"
   list=$(request "$first/members") || die "the peer at $first does not give its member list: $(said "$list")"
-  choose_endpoint "$(member_lines "$list" | voters_among)"
-  load_members
+  members=$(member_lines "$list")
   mine=$(own_line)
+  # Without a quorum nobody serves a login.
   check_quorum_of_others
+  choose_endpoint "$(printf '%s\n' "$members" | voters_among)"
+  reference=$(status_of "$endpoint") || die "$endpoint gives no status: $(said "$reference"). Nothing was changed"
   check_room_for_copy
   warn_of_writes_only_here
   copy=$data/member.before-reseat-$(date -u +%Y%m%d-%H%M%S)
@@ -146,30 +148,29 @@ check_quorum_of_others() {
   doing="counting the members that do not lack anything"
   printf '%s\n' "$members" | awk '$5 == "voter"' >"$member_table" ||
     die "$member_table cannot be written; nothing was changed"
-  voters=0 healthy=0 absent='' counted=no
-  reference=$(status_of "$endpoint") || die "$endpoint gives no status: $(said "$reference"). Nothing was changed"
-  leader=$(json leader "$reference")
+  voters=0 healthy=0 absent=''
   while read -r id other _ url _; do
-    counted=yes
     voters=$((voters + 1))
     [ "$id" != "$(field 1 "$mine")" ] || continue
-    if [ "$url" != - ] && follows_leader "$url"; then
+    if [ "$url" != - ] && has_leader "$url"; then
       healthy=$((healthy + 1))
     else
       absent="$absent $other"
     fi
   done <"$member_table"
-  [ "$counted" = yes ] || die "the member list of $endpoint cannot be read; nothing was changed"
+  [ "$voters" -gt 0 ] || die "the member list of the others cannot be read; nothing was changed"
   [ "$healthy" -ge $((voters / 2 + 1)) ] ||
-    die "$name is not removed to join again: of $voters voters $((voters / 2 + 1)) must be healthy without it, and $healthy are${absent:+ (not healthy:$absent)}. Bring the others back and run \`pulumi up\` again; if none will come back, restore a snapshot into a new cluster. Nothing was changed"
+    die "$name is not removed to join again: of $voters voters $((voters / 2 + 1)) must be healthy without it, and $healthy are${absent:+ (not healthy:$absent)}. $(
+      if [ "$voters" -le 2 ]; then
+        say "A cluster of $voters can spare nobody: restore a snapshot into a new cluster"
+      else
+        say "Bring the others back and run \`pulumi up\` again; if none will come back, restore a snapshot into a new cluster"
+      fi
+    ). Nothing was changed"
 }
 
 # An alarm CORRUPT stops the reads by which etcd shows that it is ready, so the leader is what counts.
-follows_leader() {
-  case $leader in '' | 0) return 1 ;; esac
-  theirs=$(status_of "$1") || return 1
-  [ "$(json leader "$theirs")" = "$leader" ]
-}
+has_leader() { request_time=3 request "$1/metrics" | grep -qx 'etcd_server_has_leader 1'; }
 
 # The copy stays where it is, so the disk must hold the others' data beside it.
 check_room_for_copy() {

@@ -5,7 +5,7 @@ do_seat() {
   read_credentials
   if holds_member; then
     if must_set_data_aside; then
-      set_data_aside
+      put_own_data_aside
     else
       come_back
       note_reseat
@@ -75,6 +75,8 @@ found_cluster() {
     die "$name has lost its data: $data is empty, but it has been a member before. It never founds a cluster again, and no other member is there to join:${seen:-"
   - it was the only one; restore a snapshot"}
   Bring the others back and run \`pulumi up\` again"
+  [ -n "$founders$peers" ] || [ -n "$(known_peers)" ] ||
+    die "$name has no data in $data, and nothing on this machine says who the other members are: it was wiped, or is another machine. If a disk is only not mounted, mount it. Otherwise set etcd_reseat on this host to $((reseat + 1)) and run \`pulumi up\` to have the former member removed and this one join with the data of the others; \`make status\` gives the line"
   is_founder ||
     die "$name is not one of the founders of cluster $cluster, and no peer of a formed cluster answers:${seen:-"
   - no peer is known"}
@@ -126,7 +128,7 @@ join_cluster() {
   if [ -n "$mine" ] && [ "$(field 4 "$mine")" != - ]; then
     used=$(cat "$etc/reseat" 2>/dev/null || say 0)
     reseat_is_asked ||
-      die "$name is a member that has lost its data: $data is empty, but the cluster knows it as $(field 1 "$mine"). A member is never removed unasked: set etcd_reseat on this host to $((used + 1)) and run \`pulumi up\` to have it removed and joined again with the data of the others"
+      die "$name is a member that has lost its data: $data holds none, but the cluster knows it as $(field 1 "$mine"). etcd_repair cannot bring them back. If a disk is only not mounted, mount it. A member is never removed unasked: set etcd_reseat on this host to $((used + 1)) and run \`pulumi up\` to have it removed and joined again with the data of the others"
     refuse_without_the_disk
     check_quorum_of_others
     remove_own_member "$(field 1 "$mine")"

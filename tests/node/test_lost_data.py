@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.node.conftest import Cluster
-from tests.node.members import Done, Members, credentials, eventually, program
+from tests.node.members import Done, Members, credentials, eventually, in_parallel, program
 
 VOTERS = {"etcd-1": "voter", "etcd-2": "voter", "etcd-3": "voter"}
 PATIENCE = {"takes_part_within 60": "takes_part_within 8", "start_member 90": "start_member 20"}
@@ -51,6 +51,15 @@ def roll_back(members: Members, seq: int) -> None:
     eventually("it panics", lambda: "tocommit" in members.run(seq, "facts").stdout)
 
 
+def damage(members: Members, seq: int) -> None:
+    """Flip bytes in the database of a member that has written enough to have pages of its own."""
+    for number in range(50):
+        members.put(1, f"key {number}", "x" * 2000)
+    members.shell(seq, FLIP)
+    members.shell(seq, "systemctl start --no-block etcd")
+    eventually("it says why", lambda: fact(members, seq, "crash") != "")
+
+
 def fact(members: Members, seq: int, name: str, *words: str) -> str:
     said = members.run(seq, "facts", *words).stdout
     values = [line.partition("=")[2] for line in said.splitlines() if line.startswith(f"{name}=")]
@@ -90,12 +99,7 @@ def test_a_member_that_was_rolled_back_joins_again_and_its_data_are_kept(cluster
 
 def test_a_member_with_flipped_bytes_joins_again(cluster: Cluster) -> None:
     three = cluster(3, changes=PATIENCE).found(access=True)
-    for number in range(50):
-        three.put(1, f"key {number}", "x" * 2000)
-    three.shell(2, FLIP)
-    three.shell(2, "systemctl start --no-block etcd")
-    eventually("it says why", lambda: fact(three, 2, "crash") != "")
-    print(fact(three, 2, "crash"))
+    damage(three, 2)
     assert fact(three, 2, "crash_kind") == "data"
 
     done = reseat(three, 2)
@@ -119,31 +123,215 @@ def test_a_member_that_runs_keeps_its_data(three: Members) -> None:
 
 def test_without_the_others_quorum_nothing_is_touched(cluster: Cluster) -> None:
     three = cluster(3, changes=PATIENCE).found(access=True)
-    roll_back(three, 3)
+    damage(three, 3)
     three.stop(2)
 
     refused = reseat(three, 3, check=False)
 
     assert refused.returncode == 1
+    assert "of 3 voters 2 must be healthy without it, and 0 are" in refused.stderr
+    assert "Bring the others back" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     assert copies(three, 3) == []
     assert three.shell(3, "ls /data/etcd/member/wal/*.wal")
     assert three.shell(3, "cat /etc/etcd/etcd/reseat 2>/dev/null || echo none") == "none"
     three.shell(2, "systemctl start etcd")
+    eventually("the others serve", lambda: three.put(1, "again", "yes").get("header"))
     reseat(three, 3)
     assert three.roles() == VOTERS
 
 
 def test_two_of_two_cannot_spare_one(cluster: Cluster) -> None:
     two = cluster(2, changes=PATIENCE).found()
-    two.shell(1, "sleep 5")
-    two.shell(2, FLIP)
+    damage(two, 2)
 
     refused = reseat(two, 2, check=False)
 
     assert refused.returncode == 1
+    assert "A cluster of 2 can spare nobody: restore a snapshot" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     assert copies(two, 2) == []
+
+
+def test_a_cause_that_other_data_would_not_mend_moves_no_data(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    three.shell(
+        3,
+        "systemctl stop etcd && systemd-run -q --unit foreign perl -MIO::Socket::INET -e 'my @s ="
+        f' IO::Socket::INET->new(LocalAddr => "{three.address(3)}:2380", Listen => 1, ReuseAddr =>'
+        " 1) or die; sleep' && sleep 0.5; systemctl start --no-block etcd",
+    )
+    eventually("it says why", lambda: fact(three, 3, "crash") != "")
+    assert "address already in use" in fact(three, 3, "crash")
+    assert fact(three, 3, "crash_kind") == "machine"
+
+    refused = reseat(three, 3, check=False)
+
+    three.shell(3, "systemctl stop foreign")
+    assert refused.returncode == 1
+    assert "other data would not mend that" in refused.stderr
+    assert "address already in use" in refused.stderr
+    assert copies(three, 3) == []
+
+
+def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    three.put(1, "kept", "yes")
+    former = three.member_id(2)
+    raised = {"action": "ACTIVATE", "memberID": former, "alarm": "CORRUPT"}
+    three.call(1, "maintenance/alarm", raised, three.token(1))
+
+    done = reseat(three, 2)
+
+    assert "the alarm CORRUPT is raised for its data" in done.stdout
+    assert "is disarmed" in done.stdout
+    assert len(copies(three, 2)) == 1
+    assert three.is_well()
+    assert three.member_id(2) != former
+    assert three.get(2, "kept") == "yes"
+
+
+def test_a_member_that_was_removed_joins_again_and_its_data_are_kept(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found()
+    three.shell(1, "sleep 5.2")
+    three.call(1, "cluster/member/remove", {"ID": three.member_id(3)})
+    eventually("the removed member stops", lambda: not three.is_active(3))
+
+    reseat(three, 3)
+
+    assert len(copies(three, 3)) == 1
+    assert three.roles() == VOTERS
+
+
+def test_writes_that_the_others_lack_are_warned_of(cluster: Cluster) -> None:
+    """The others were taken back to an older state; this one has more than they."""
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    for seq in (1, 2):
+        three.shell(
+            seq, "systemctl stop etcd; cp -a /data/etcd/member /data/older; systemctl start etcd &"
+        )
+        eventually("it is back", three.is_well)
+    for number in range(40):
+        three.put(3, f"late {number}", "yes")
+    three.shell(3, "systemctl stop etcd")
+    in_parallel(lambda seq: three.shell(seq, f"{ROLL_BACK}"), [1, 2])
+    in_parallel(lambda seq: three.shell(seq, "systemctl start etcd"), [1, 2])
+    # Its database is damaged, too, or it might simply come back.
+    three.shell(3, FLIP)
+
+    done = reseat(three, 3)
+
+    (kept,) = copies(three, 3)
+    assert "its data may hold writes that the others lack: they reach entry" in done.stdout
+    assert kept in done.stdout
+    assert three.roles() == VOTERS
+
+
+# ---- a machine on which nothing is left
+
+
+WIPE = (
+    "systemctl stop etcd; systemctl disable -q etcd; rm -rf /etc/etcd /data /usr/local/sbin/etcd*"
+    " /etc/systemd/system/etcd.service /run/etcd-node; systemctl daemon-reload"
+)
+
+
+@pytest.mark.parametrize("peers", [True, False])
+def test_a_wiped_machine_that_is_repaired_is_told_the_right_cure(
+    cluster: Cluster, *, peers: bool
+) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    former = three.member_id(2)
+    three.shell(2, WIPE)
+    three.prepare(2)
+    known = ["--peers", three.urls([1, 3])] if peers else []
+    words = ["--repair", "1", "--version", three.version, *known]
+
+    refused = three.run(2, "seat", *words, stdin=credentials(), check=False)
+
+    assert refused.returncode == 1
+    assert "set etcd_reseat on this host to 1" in refused.stderr
+    assert "founder" not in refused.stderr
+    assert three.member_id(2) == former
+    reseat(three, 2)
+    assert three.roles() == VOTERS
+
+
+def test_facts_tell_what_a_wiped_machine_lacks(three: Members) -> None:
+    text = program()
+    there = three.shell(2, "sh -s facts --cluster gone --data /data/etcd", stdin=text).splitlines()
+    assert {"seat=none", "data=whole"} <= set(there)
+    gone = three.shell(2, "sh -s facts --cluster gone --data /nowhere", stdin=text).splitlines()
+    assert {"owner=", "seat=none", "data=none"} <= set(gone)
+
+
+# ---- other shapes
+
+
+def test_data_without_their_log_are_not_taken_up_again(cluster: Cluster) -> None:
+    """etcd that joins would take the old database for its own, and skip what it never had."""
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    three.shell(3, "systemctl stop etcd && rm -r /data/etcd/member/wal")
+    three.put(1, "meanwhile", "yes")
+    assert fact(three, 3, "seat") == "lost"
+    assert fact(three, 3, "data") == "part"
+
+    done = reseat(three, 3)
+
+    (kept,) = copies(three, 3)
+    assert f"held no whole member; it is set aside in {kept}" in done.stdout
+    assert three.roles() == VOTERS
+    assert three.get(3, "meanwhile") == "yes"
+    hashes = {three.call(seq, "maintenance/hash", token=three.token(1))["hash"] for seq in (1, 3)}
+    assert len(hashes) == 1
+
+
+def test_a_disk_that_is_not_mounted_is_not_replaced_by_a_new_member(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    former = three.member_id(3)
+    three.shell(
+        3,
+        "systemctl stop etcd && mv /data/etcd/member /data/elsewhere"
+        " && echo 'tmpfs /data/etcd tmpfs noauto 0 0' >>/etc/fstab",
+    )
+    try:
+        assert fact(three, 3, "missing_mount") == "/data/etcd"
+        refused = reseat(three, 3, check=False)
+        assert "/data/etcd is not mounted" in three.run(3, "status").stdout
+    finally:
+        three.shell(3, "sed -i '/data.etcd/d' /etc/fstab; systemctl daemon-reload")
+
+    assert refused.returncode == 1
+    assert "/etc/fstab has a disk for /data/etcd, and it is not mounted" in refused.stderr
+    assert three.member_id(3) == former
+    three.shell(3, "mv /data/elsewhere /data/etcd/member && systemctl start etcd")
+    eventually("it is back with its data", three.is_well)
+
+
+def test_data_of_another_owner_are_named_and_not_moved(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    three.shell(3, "systemctl stop etcd; chown -R root /data/etcd/member; chmod -R go= /data/etcd")
+    three.shell(3, "systemctl start --no-block etcd")
+    eventually("it says why", lambda: "ermission denied" in fact(three, 3, "crash"))
+    assert fact(three, 3, "crash_kind") == "machine"
+
+    refused = reseat(three, 3, check=False)
+
+    assert refused.returncode == 1
+    assert "other data would not mend that" in refused.stderr
+    assert copies(three, 3) == []
+
+
+def test_a_log_without_its_database_is_named_or_read_again(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    three.put(1, "kept", "yes")
+    three.shell(3, "systemctl stop etcd; rm -r /data/etcd/member/snap")
+    three.shell(3, "systemctl start --no-block etcd")
+
+    reseat(three, 3)
+
+    assert three.roles() == VOTERS
+    assert three.get(3, "kept") == "yes"
 
 
 STEPS = {
