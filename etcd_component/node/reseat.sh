@@ -180,14 +180,15 @@ check_room_for_copy() {
     die "$name: a copy of its data is kept, and beside it ${free:-0} MiB are free under $data; $needed MiB are needed for the data of the others. Make room and run \`pulumi up\` again. Nothing was changed"
 }
 
-# The highest entry that the data here are known to hold: by the names of their files, and by what
-# etcd said when it read them.
+# The highest entry that the data here are known to hold: by the names of their files, and in the last
+# piece of the log.
 warn_of_writes_only_here() {
   last=$(find "$data/member" -type f 2>/dev/null | sed -n 's/.*\/[0-9a-f]*-\([0-9a-f]\{16\}\)\.\(snap\|wal\)$/\1/p' | sort | tail -n 1)
   highest=$(printf '%d' "0x${last:-0}")
+  piece=$(find "$data/member/wal" -name '*.wal' 2>/dev/null | sort | tail -n 1)
+  in_log=$([ -z "$piece" ] || last_entry_in "$piece")
+  [ "${in_log:-0}" -le "$highest" ] || highest=$in_log
   read_at_start=$(journalctl -u "$unit" -n 3000 -o cat -a --no-pager 2>/dev/null)
-  index=$(printf '%s\n' "$read_at_start" | sed -n 's/.*newRaft .*lastindex: \([0-9]*\).*/\1/p' | tail -n 1)
-  [ "${index:-0}" -le "$highest" ] || highest=$index
   theirs=$(json raftIndex "$reference")
   own_cluster=$(printf '%s\n' "$read_at_start" | sed -n 's/.*"cluster-id":"\([0-9a-f]*\)".*/\1/p' | tail -n 1)
   their_cluster=$(printf '%x' "$(json cluster_id "$reference")")
@@ -201,6 +202,60 @@ warn_of_writes_only_here() {
   fi
   [ -z "$reason" ] ||
     warn "$name: its data may hold writes that the others lack: $reason. Look at the kept copy before you delete it"
+}
+
+# The index of the last entry in a file of etcd's log: frames of a length (8 bytes, the highest of them
+# padding), and a record of type, checksum and data, of which type 2 is an entry of raft.
+last_entry_in() {
+  od -An -v -tu1 -w4096 "$1" 2>/dev/null | awk '
+    function varint(   value, factor) {
+      value = 0
+      factor = 1
+      while (at < kept) {
+        value += (bytes[at] % 128) * factor
+        factor *= 128
+        if (bytes[at++] < 128) break
+      }
+      return value
+    }
+    function read_record(   tag, type) {
+      at = 0
+      type = 0
+      while (at < kept) {
+        tag = varint()
+        if (tag == 8) type = varint()
+        else if (tag == 16) varint()
+        else { if (tag == 26) varint(); break }
+      }
+      while (type == 2 && at < kept) {
+        tag = varint()
+        if (tag == 8 || tag == 16) varint()
+        else { if (tag == 24) last = varint(); break }
+      }
+    }
+    {
+      for (i = 1; i <= NF; ) {
+        if (left == 0) {
+          if (head == 7) {
+            left = size + ($i >= 128 ? $i % 8 : 0)
+            if (size == 0) exit
+            head = size = kept = 0
+          } else size += $i * 256 ^ head++
+          i++
+        } else if (kept < 64) {
+          bytes[kept++] = $i
+          i++
+          if (--left == 0) read_record()
+        } else {
+          step = NF - i + 1
+          if (left < step) step = left
+          i += step
+          left -= step
+          if (left == 0) read_record()
+        }
+      }
+    }
+    END { printf "%d", last }'
 }
 
 # What was raised for a member that is gone bars every new one from becoming ready.

@@ -242,6 +242,12 @@ def _sections(text: str) -> dict[str, str]:
     }
 
 
+def login_of(inputs: Mapping[str, Any]) -> Login:
+    """How a Command of a state gets to its machine; `inputs` with secrets in the clear."""
+    script = str(inputs.get("delete") or inputs.get("create") or "")
+    return _login(_revealed(inputs["connection"]), sudo=script.startswith("sudo"))
+
+
 def _login(connection: Mapping[str, Any], *, sudo: bool) -> Login:
     proxy = connection.get("proxy")
     key = connection.get("privateKey")

@@ -164,8 +164,7 @@ def _run(way: Way, command: str, stdin: str) -> str:
     try:
         printed, complaint = process.communicate(stdin, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        end(process)
         raise NotLookedAt(f"ssh got no answer within {SECONDS} s") from None
     if process.returncode != 0:
         if "no subcommand `facts`" in complaint:
@@ -173,6 +172,12 @@ def _run(way: Way, command: str, stdin: str) -> str:
         last = [line.strip() for line in complaint.splitlines() if line.strip()][-1:]
         raise NotLookedAt(last[0] if last else f"ssh ended with status {process.returncode}")
     return printed
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill an `ssh`, and the one that it may have started for a bastion."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def parse(printed: str) -> Facts:
