@@ -257,6 +257,18 @@ def test_a_wiped_machine_that_is_repaired_is_told_the_right_cure(
     assert three.roles() == VOTERS
 
 
+def test_a_repair_has_nobody_join(cluster: Cluster) -> None:
+    three = cluster(3, changes=PATIENCE).found([1, 2])
+    words = ["--repair", "1", "--version", three.version, "--peers", three.urls([1, 2])]
+
+    refused = three.run(3, "seat", *words, stdin=credentials(), check=False)
+
+    assert refused.returncode == 1
+    assert "etcd_repair has nobody join: set etcd_reseat on this host to 1" in refused.stderr
+    assert not three.starts(3)
+    assert three.roles() == {"etcd-1": "voter", "etcd-2": "voter"}
+
+
 def test_facts_tell_what_a_wiped_machine_lacks(three: Members) -> None:
     text = program()
     there = three.shell(2, "sh -s facts --cluster gone --data /data/etcd", stdin=text).splitlines()

@@ -177,8 +177,9 @@ def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() ->
 def test_a_raised_repair_puts_everything_on_that_node_again_and_on_no_other() -> None:
     before, after = with_raised(2), with_raised(2, repair=1)
     assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
-    # It must neither join nor found anything.
-    assert "--peers" not in after.command("etcd-2-seat").inputs["update"]
+    # It founds nothing, and the node lets it join nothing: the peers say who it is there.
+    assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
+    assert "--founders" not in after.command("etcd-2-seat").inputs["update"]
     for name in run_again(before, after):
         own = after.command(name).inputs
         assert "--repair 1" in own.get("update", own["create"]), name
