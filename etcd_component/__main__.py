@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from etcd_component import monitoring
+from etcd_component import backend, monitoring, previous
+from etcd_component.departures import destroyed
 from etcd_component.given import PASSWORD, CannotGive, etcdctl, give, shell_lines
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
@@ -31,6 +32,10 @@ def main() -> int:
     look.add_argument(
         "--no-ssh", action="store_true", help="do not look at files and units on the nodes"
     )
+    removal = actions.add_parser(
+        "removal", help="what `pulumi destroy` would take away, in words; changes nothing"
+    )
+    removal.add_argument("stack", metavar="STACK")
     client = actions.add_parser(
         "client", help="write what a client is given into a directory: files of mode 0600"
     )
@@ -63,6 +68,8 @@ def main() -> int:
     except SystemExit as end:
         # argparse's own status for a wrong command line would say that there is no quorum.
         return Exit.UNREADABLE if end.code else Exit.WELL
+    if given.action == "removal":
+        return _removal(given.stack)
     if given.action == "client":
         return _client(given)
     if given.action == "etcdctl":
@@ -87,6 +94,17 @@ def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
         width = min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST)
         print(as_text(reports, width=width, colour=colour), end="")
     return max(one.exit for one in reports)
+
+
+def _removal(stack: str) -> int:
+    try:
+        left = previous.parse(backend.ask(stack, "state", "export", secrets=False))
+    except (backend.NoAnswer, ValueError) as reason:
+        print(f"removal: {reason}", file=sys.stderr)
+        return 1
+    for sentence in destroyed(left):
+        print(sentence)
+    return 0
 
 
 def _client(given: argparse.Namespace) -> int:

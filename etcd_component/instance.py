@@ -1,5 +1,6 @@
 """One instance: its files, its seat, its rollout."""
 
+import ipaddress
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Instance(pulumi.ComponentResource):
         self.certified = self._put_certificate()
         self._files = [self._install(), self.certified, self._put_config()]
         self._put_exporter()
+        DataDirectory(model, removed=belonging.cluster.settings.rm_data, opts=self._child([]))
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(
@@ -281,6 +283,25 @@ class Instance(pulumi.ComponentResource):
             stdin=self._belonging.login,
             opts=self._child(after),
         )
+
+
+class DataDirectory(pulumi.ComponentResource):
+    """Nothing but a line in Pulumi's trees: `pulumi destroy` shows types and names, and no more."""
+
+    def __init__(self, model: Model, *, removed: bool, opts: pulumi.ResourceOptions) -> None:
+        """Register it under a name that says what becomes of the data with the instance."""
+        name = f"{model.name}: {model.data_dir} on {_in_name(model.node.address)}, "
+        if model.lost:
+            name += "left alone"
+        else:
+            name += "deleted with it" if removed else "kept"
+        super().__init__("etcd:index:DataDirectory", name, None, opts)
+        self.register_outputs({})
+
+
+def _in_name(address: str) -> str:
+    """An address without `::`, which ends a part of a resource's name."""
+    return ipaddress.ip_address(address).exploded if "::" in address else address
 
 
 def moved(model: Model, place: Sequence[str]) -> str | None:

@@ -144,6 +144,7 @@ erase_data() {
     return
   fi
   remove_data_directory
+  kept=" Its data in $data are deleted."
 }
 
 erase_snapshots() {

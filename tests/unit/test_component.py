@@ -13,9 +13,9 @@ import pytest
 
 from etcd_component import contact, expiry, render
 from etcd_component.instance import moved
-from etcd_component.model import Client, Permission
+from etcd_component.model import Client, Cluster, Permission
 from tests.authority import Authority
-from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, record, serial
+from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, node, record, serial
 
 FILES = ("node", "binary", "tls", "config")
 
@@ -721,3 +721,40 @@ def test_the_end_of_a_client_s_certificate_is_told(monkeypatch: pytest.MonkeyPat
     end = {"validityEndTime": (datetime.now(UTC) + timedelta(days=3)).isoformat()}
     record(cluster(1, clients=(client("tool"),)), state={"etcd:tool": end})
     assert [line.partition(" ends on")[0] for line in said] == ["the certificate of etcd:tool"]
+
+
+def test_trees_say_what_becomes_of_the_data() -> None:
+    def markers(model: Cluster) -> dict[str, str]:
+        return {
+            name: one.parent
+            for (kind, name), one in record(model).resources.items()
+            if kind == "etcd:index:DataDirectory"
+        }
+
+    assert markers(cluster(2)) == {
+        "etcd-1: /data/etcd on 10.10.10.10, deleted with it": "etcd-1",
+        "etcd-2: /data/etcd on 10.10.10.11, deleted with it": "etcd-2",
+    }
+    assert set(markers(cluster(1, rm_data=False))) == {"etcd-1: /data/etcd on 10.10.10.10, kept"}
+    model = cluster(2)
+    one, two = model.instances
+    six = dataclasses.replace(one, node=node("fd00::1"))
+    lost = dataclasses.replace(two, lost=True)
+    assert set(markers(dataclasses.replace(model, instances=(six, lost)))) == {
+        "etcd-1: /data/etcd on fd00:0000:0000:0000:0000:0000:0000:0001, deleted with it",
+        "etcd-2: /data/etcd on 10.10.10.11, left alone",
+    }
+
+
+@pytest.mark.usefixtures("same_tokens")
+def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> None:
+    removed, kept = record(cluster(3)), record(cluster(3, rm_data=False))
+    for key, one in removed.resources.items():
+        if key[0] == "etcd:index:DataDirectory":
+            assert key not in kept.resources
+            continue
+        same = kept.resources[key]
+        ignored = {*one.ignore_changes, *(["delete"] if key[1].endswith("-node") else [])}
+        assert {k: v for k, v in one.inputs.items() if k not in ignored} == {
+            k: v for k, v in same.inputs.items() if k not in ignored
+        }, key

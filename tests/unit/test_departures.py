@@ -123,8 +123,8 @@ def test_a_lost_machine_is_forgotten_and_nothing_is_deleted_there() -> None:
     lost = dataclasses.replace(model, instances=(*others, dataclasses.replace(last, lost=True)))
     assert departures(after(lost), [etcd({1: 10, 2: 11, 4: 13})]).leaving == (
         (
-            "etcd-3 (10.10.10.12) of cluster etcd, marked etcd_lost, is forgotten; nothing is done on"
-            " its machine"
+            "etcd-3 (10.10.10.12) of cluster etcd, marked etcd_lost, is forgotten; nothing is done"
+            " on its machine"
         ),
     )
 
