@@ -33,7 +33,10 @@ def _present(text: str | None) -> str:
 
 
 def switch_on(
-    cluster: Cluster, login: pulumi.Output[str], opts: pulumi.ResourceOptions
+    cluster: Cluster,
+    owner: pulumi.Output[str],
+    login: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
     """User and role root, and `auth enable`; proved by being refused without a login."""
     first = cluster.voters[0]
@@ -43,7 +46,9 @@ def switch_on(
     stays = [("--peers", cluster.peers_of(first)), *_declared(cluster)] if changes else []
     return machine.run(
         f"{cluster.name}-access",
-        create=machine.etcd_node("access", *_options(first), *stays),
+        create=owner.apply(
+            lambda mark: machine.etcd_node("access", *_options(first, mark), *stays)
+        ),
         stdin=login,
         opts=opts,
     )
@@ -56,9 +61,11 @@ def _declared(cluster: Cluster) -> list[Sequence[str]]:
     ]
 
 
-def _options(first: Instance) -> list[Sequence[str]]:
+def _options(first: Instance, owner: str) -> list[Sequence[str]]:
     repair = [("--repair", str(first.repair))] if first.repair else []
-    return [("--cluster", first.cluster), *repair]
+    # `--name` is that of a role or user.
+    meant = [("--owner", owner), ("--instance", first.name)]
+    return [("--cluster", first.cluster), *meant, *repair]
 
 
 class Declaration:
@@ -72,15 +79,18 @@ class Declaration:
     def __init__(
         self,
         cluster: Cluster,
+        owner: pulumi.Output[str],
         login: pulumi.Output[str],
         genesis: pulumi.Resource,
         opts: pulumi.ResourceOptions,
     ) -> None:
         """Roles come first, since users need them, and last what nobody declared.
 
-        `login` is root's; `genesis` goes when the whole cluster goes, and its users with it.
+        `owner` is the mark of the stack, `login` root's; `genesis` goes when the whole cluster
+        goes, and its users with it.
         """
         self._cluster = cluster
+        self._owner = owner
         self._login = login
         self._opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(deleted_with=genesis)
@@ -125,12 +135,19 @@ class Declaration:
             stdin=self._login,
         )
 
-    def _command(self, subcommand: str, *options: str | Sequence[str]) -> str:
+    def _command(self, subcommand: str, *options: str | Sequence[str]) -> pulumi.Output[str]:
         first = self._cluster.voters[0]
-        return self._machine.etcd_node(subcommand, *_options(first), *options)
+        return self._owner.apply(
+            lambda mark: self._machine.etcd_node(subcommand, *_options(first, mark), *options)
+        )
 
     def _run(
-        self, name: str, create: str, *, stdin: pulumi.Output[str], delete: str | None = None
+        self,
+        name: str,
+        create: pulumi.Output[str],
+        *,
+        stdin: pulumi.Output[str],
+        delete: pulumi.Output[str] | None = None,
     ) -> pulumi.Resource:
         before = pulumi.ResourceOptions(depends_on=self.done[-1:])
         made = self._machine.run(

@@ -84,7 +84,7 @@ class EtcdCluster(pulumi.ComponentResource):
         absence.tell(model, seats, rolled_out)
         done.append(
             access.switch_on(
-                model, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
+                model, owner, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
             )
         )
         # What is taken away goes by way of the first voter, so before that one leaves. The engine
@@ -92,6 +92,7 @@ class EtcdCluster(pulumi.ComponentResource):
         first = seats[model.voters[0].name]
         declared = access.Declaration(
             model,
+            owner,
             root.login,
             genesis,
             pulumi.ResourceOptions(parent=self, depends_on=[first, done[-1]]),

@@ -43,7 +43,8 @@ class Instance(pulumi.ComponentResource):
         self._model = model
         self._belonging = belonging
         self._machine = Machine(model.node, away=model.lost)
-        self._options = _options(model)
+        # Every command says which instance of which stack it means.
+        self._options = belonging.owner.apply(lambda owner: _options(model, owner))
         # What is in the state of a machine that is lost stays as it is.
         self._frozen = pulumi.ResourceOptions(ignore_changes=["*"] if model.lost else None)
         self._config = render.etcd_config(belonging.cluster, model)
@@ -70,52 +71,54 @@ class Instance(pulumi.ComponentResource):
 
     def _check_node(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
-        options = [
-            *self._options,
-            ("--name", self._model.name),
+        place = [
             ("--address", self._model.node.address),
             ("--client-port", str(self._model.client_port)),
             ("--peer-port", str(self._model.peer_port)),
             ("--data", self._model.data_dir),
             ("--method", settings.install),
         ]
-        # The clock is looked at once, when the node is new: `create` stays as it first was.
-        now = ("--clock", str(int(time.time())))
+        # Looked at once, when the node is new: `create` stays as it first was. The peers say
+        # whether the cluster has removed what the machine may hold.
+        new = [
+            ("--clock", str(int(time.time()))),
+            ("--peers", self._belonging.cluster.peers_of(self._model)),
+        ]
 
-        def claim(own: Sequence[str], *more: Sequence[str]) -> str:
-            return self._machine.first_contact("claim", *options, own, *more)
+        def claim(own: Sequence[Sequence[str]], *more: Sequence[str]) -> str:
+            return self._machine.first_contact("claim", *own, *place, *more)
 
         removal = [
             *(["--remove-data"] if settings.rm_data else []),
             *(["--remove-software"] if settings.rm_pkg else []),
         ]
         # Nothing is done on a machine before it is known to be the one where the instance began.
-        mark = pulumi.Output.all(self._belonging.owner, self._place.triggers).apply(
+        mark = pulumi.Output.all(self._options, self._place.triggers).apply(
             lambda found: self._mark(*found)
         )
         return self._machine.run(
             f"{self._model.name}-node",
-            create=mark.apply(lambda own: claim(own, now)),
+            create=mark.apply(lambda own: claim(own, *new)),
             update=mark.apply(claim),
-            delete=mark.apply(
-                lambda own: self._machine.first_contact("erase", *self._options, own, *removal)
-            ),
+            delete=mark.apply(lambda own: self._machine.first_contact("erase", *own, *removal)),
             stdin=contact.sent("etcd-node", render.node_program()),
             opts=self._child(
                 [], pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"])
             ),
         )
 
-    def _mark(self, owner: str, place: Sequence[str] | None) -> tuple[str, str]:
+    def _mark(self, own: list[Sequence[str]], place: Sequence[str] | None) -> list[Sequence[str]]:
         if not self._model.lost and (reason := moved(self._model, place or [])):
             raise pulumi.RunError(reason)
-        return ("--owner", owner)
+        return own
+
+    def _command(self, subcommand: str, *options: str | Sequence[str]) -> pulumi.Output[str]:
+        return self._options.apply(lambda own: self._machine.etcd_node(subcommand, *own, *options))
 
     def _install(self) -> pulumi.Resource:
         settings = self._belonging.cluster.settings
         needed = [self.checked]
         options: list[Sequence[str]] = [
-            *self._options,
             ("--method", settings.install),
             ("--version", settings.version),
         ]
@@ -139,7 +142,7 @@ class Instance(pulumi.ComponentResource):
             options.append((f"--sha256-{arch}", sha256))
         return self._machine.run(
             f"{self._model.name}-binary",
-            create=self._machine.etcd_node("binary", *options),
+            create=self._command("binary", *options),
             # A snapshot is taken before an upgrade.
             stdin=self._belonging.login,
             opts=self._child(needed),
@@ -149,10 +152,9 @@ class Instance(pulumi.ComponentResource):
         pki = self._belonging.pki
         own, keys = pki.member(self._model, self), pki.token_keys
 
-        def create(revoked: Sequence[Revoked]) -> str:
+        def create(revoked: Sequence[Revoked]) -> pulumi.Output[str]:
             # The list itself is among secrets, which a preview does not show.
-            shown = [("--revoked", str(one)) for one in revoked]
-            return self._machine.etcd_node("tls", *self._options, *shown)
+            return self._command("tls", *(("--revoked", str(one)) for one in revoked))
 
         return self._machine.run(
             f"{self._model.name}-tls",
@@ -175,9 +177,7 @@ class Instance(pulumi.ComponentResource):
         unit = self._belonging.cluster.unit
         return self._machine.run(
             f"{self._model.name}-config",
-            create=self._machine.etcd_node(
-                "config", *self._options, ("--version", self._belonging.cluster.settings.version)
-            ),
+            create=self._command("config", ("--version", self._belonging.cluster.settings.version)),
             # Not secret: a preview shows which lines change.
             stdin=f"--- etcd.yaml\n{self._config}--- {unit}\n{self._unit}",
             opts=self._child([self.checked]),
@@ -189,8 +189,8 @@ class Instance(pulumi.ComponentResource):
             return
         self._machine.run(
             f"{self._model.name}-exporter",
-            create=self._machine.etcd_node("exporter", *self._options),
-            delete=self._machine.etcd_node("exporter", *self._options, "--remove"),
+            create=self._command("exporter"),
+            delete=self._command("exporter", "--remove"),
             # Not secret: a preview shows which lines change.
             stdin="".join(f"--- {name}\n{text}" for name, text in units.items()),
             opts=self._child(
@@ -215,11 +215,10 @@ class Instance(pulumi.ComponentResource):
             ("--peers", cluster.peers_of(self._model)),
         ]
 
-        def create(first: Sequence[str]) -> str:
+        def create(first: Sequence[str]) -> pulumi.Output[str]:
             token, *founders = first
-            return self._machine.etcd_node(
+            return self._command(
                 "seat",
-                *self._options,
                 *learner,
                 *joining,
                 ("--founders", ",".join(founders)),
@@ -230,13 +229,12 @@ class Instance(pulumi.ComponentResource):
             f"{self._model.name}-seat",
             create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
-            update=self._machine.etcd_node(
+            update=self._command(
                 "seat",
-                *self._options,
                 *learner,
                 *(joining if self._model.reseat or self._model.repair else []),
             ),
-            delete=self._machine.etcd_node("leave", *self._options),
+            delete=self._command("leave"),
             stdin=self._belonging.login,
             opts=self._child(
                 [*self._files, *after],
@@ -254,9 +252,8 @@ class Instance(pulumi.ComponentResource):
         """Have this instance's machine remove a lost member from the cluster."""
         return self._machine.run(
             f"{lost.name}-lost",
-            create=self._machine.etcd_node(
+            create=self._command(
                 "expel",
-                *self._options,
                 ("--lost", f"{lost.name}={lost.peer_url}"),
                 ("--peers", self._belonging.cluster.peers_of(self._model)),
             ),
@@ -276,8 +273,8 @@ class Instance(pulumi.ComponentResource):
         return self._machine.run(
             f"{self._model.name}-rollout",
             create=to.apply(
-                lambda name: self._machine.etcd_node(
-                    "rollout", *self._options, ("--version", settings.version), ("--to", name)
+                lambda name: self._command(
+                    "rollout", ("--version", settings.version), ("--to", name)
                 )
             ),
             stdin=self._belonging.login,
@@ -335,11 +332,12 @@ def moved(model: Model, place: Sequence[str]) -> str | None:
     return None
 
 
-def _options(model: Model) -> list[Sequence[str]]:
-    """The options of every run for an instance.
+def _options(model: Model, owner: str) -> list[Sequence[str]]:
+    """The options of every run for an instance: which one is meant, and of which stack.
 
     A raised number is in all of them, so that a machine that is new from the ground up, or was
     changed by hand, gets everything again.
     """
     raised = [("--reseat", model.reseat), ("--repair", model.repair)]
-    return [("--cluster", model.cluster), *((flag, str(to)) for flag, to in raised if to)]
+    meant = [("--cluster", model.cluster), ("--owner", owner), ("--name", model.name)]
+    return [*meant, *((flag, str(to)) for flag, to in raised if to)]

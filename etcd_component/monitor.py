@@ -84,6 +84,14 @@ class Monitor(pulumi.ComponentResource):
         )
         return pulumi.ResourceOptions.merge(own, self._kept)
 
+    @property
+    def _mark(self) -> pulumi.Output[tuple[str, str]]:
+        return self._owner.triggers.apply(lambda kept: ("--owner", (kept or [""])[0]))
+
+    def _command(self, subcommand: str, *options: str | Sequence[str]) -> pulumi.Output[str]:
+        """A run for the monitor of this stack, which leaves another's alone."""
+        return self._mark.apply(lambda own: self._machine.etcd_monitor(subcommand, own, *options))
+
     def _check_machine(self, needed: Sequence[pulumi.Resource]) -> pulumi.Resource:
         model = self._model
         options = [
@@ -93,11 +101,11 @@ class Monitor(pulumi.ComponentResource):
             ("--data", model.data_dir),
         ]
         removal = ["--remove-data"] if model.rm_data else []
-        mark = self._owner.triggers.apply(lambda kept: ("--owner", (kept or [""])[0]))
+        mark = self._mark
         return self._machine.run(
             f"{self._name}-node",
             create=mark.apply(
-                lambda own: self._machine.first_contact("claim", *options, own),
+                lambda own: self._machine.first_contact("claim", own, *options),
             ),
             delete=mark.apply(lambda own: self._machine.first_contact("erase", own, *removal)),
             stdin=contact.sent("etcd-monitor", render.monitor_program()),
@@ -107,7 +115,7 @@ class Monitor(pulumi.ComponentResource):
     def _install(self, checked: pulumi.Resource) -> pulumi.Resource:
         return self._machine.run(
             f"{self._name}-software",
-            create=self._machine.etcd_monitor("software"),
+            create=self._command("software"),
             opts=self._child([checked]),
         )
 
@@ -116,7 +124,7 @@ class Monitor(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         return self._machine.run(
             f"{self._name}-dashboards",
-            create=self._machine.etcd_monitor("files", ("--kind", "dashboards")),
+            create=self._command("files", ("--kind", "dashboards")),
             stdin=_sections(bundle.boards(plain)),
             # Thousands of lines that nobody reads.
             opts=self._child([checked], hidden=["stdin"]),
@@ -131,7 +139,7 @@ class Monitor(pulumi.ComponentResource):
         ).apply(lambda found: _sections({**bundle.certificates(found[0]), **found[1]}))
         return self._machine.run(
             f"{self._name}-secrets",
-            create=self._machine.etcd_monitor("files", ("--kind", "secrets")),
+            create=self._command("files", ("--kind", "secrets")),
             stdin=pulumi.Output.secret(known),
             opts=self._child([checked]),
         )
@@ -149,9 +157,7 @@ class Monitor(pulumi.ComponentResource):
     def _put_config(self, config: str, checked: pulumi.Resource) -> pulumi.Resource:
         return self._machine.run(
             f"{self._name}-config",
-            create=self._machine.etcd_monitor(
-                "files", ("--kind", "config"), ("--data", self._model.data_dir)
-            ),
+            create=self._command("files", ("--kind", "config"), ("--data", self._model.data_dir)),
             # Not secret: a preview shows which targets and rules change.
             stdin=config,
             opts=self._child([checked]),
@@ -179,7 +185,7 @@ class Monitor(pulumi.ComponentResource):
         self._machine.run(
             f"{self._name}-serve",
             create=pulumi.Output.all(doors, keys).apply(
-                lambda found: self._machine.etcd_monitor(
+                lambda found: self._command(
                     "serve",
                     ("--of", _fingerprint(config)),
                     ("--after", _fingerprint("".join(found))),

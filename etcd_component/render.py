@@ -58,6 +58,7 @@ _PARTS = (
     "base",
     "common",
     "api",
+    "claim",
     "preflight",
     "binary",
     "tls",

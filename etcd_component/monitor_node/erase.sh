@@ -1,11 +1,8 @@
 # ---- erase: take what etcd-monitor put here off the machine -----------------
 
 do_erase() {
-  if owned_by_another; then
-    say "the monitor on this machine belongs to another stack; nothing was removed"
-    return
-  fi
   data=$(cat "$etc/data" 2>/dev/null || :)
+  real=$(cat "$etc/real-data" 2>/dev/null || :)
   for unit in "$alerts" "$store"; do
     doing="stopping $unit"
     [ -e "$units/$unit" ] || continue
@@ -16,7 +13,9 @@ do_erase() {
   systemctl reset-failed "$alerts" "$store" 2>/dev/null || :
   doing="removing files"
   kept=''
-  [ -z "$data" ] || ! [ -d "$data" ] || erase_data
+  [ -z "$real" ] || ! [ -d "$real" ] || erase_data
+  # The claim goes last, so that one that is cut off here can be run again.
+  [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/owner" -delete
   rm -rf "${etc:?}"
   # What stays belongs to it.
   [ -n "$kept" ] || ! getent passwd "$user" >/dev/null || userdel "$user"
@@ -30,5 +29,12 @@ erase_data() {
     kept=" What it collected stays in $data."
     return
   fi
-  remove_data_directory
+  below=$(mounts_below "$real")
+  if [ "$(readlink -m "$data")" != "$real" ]; then
+    kept=" $data leads to $(readlink -m "$data"), and not to $real, where it had its data: none were removed."
+  elif [ -n "$below" ]; then
+    kept=" What it collected stays in $real, because $below is mounted there: unmount it and remove it."
+  else
+    remove_data_directory
+  fi
 }

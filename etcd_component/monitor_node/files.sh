@@ -59,10 +59,15 @@ remove_others() {
 own_data_directory() {
   [ -n "$data" ] || die "\`files --kind config\` needs --data"
   # What was there before is not erased later.
-  [ -s "$etc/found-parent" ] || [ -d "$data" ] || existing_parent "$data" | put "$etc/found-parent" 644 root:root
+  real=$(readlink -m "$data")
+  claimed_real=$(cat "$etc/real-data" 2>/dev/null || say "$real")
+  [ "$claimed_real" = "$real" ] ||
+    die "$data leads to $real, but led to $claimed_real when the monitor began. Put the link or the mount back and run \`pulumi up\` again"
+  [ -s "$etc/found-parent" ] || [ -d "$real" ] || existing_parent "$real" | put "$etc/found-parent" 644 root:root
   say "$data" | put "$etc/data" 644 root:root
-  mkdir -p "$data"
-  : >"$data/.etcd-monitor"
-  chmod 700 "$data"
-  chown "$user:$user" "$data"
+  say "$real" | put "$etc/real-data" 644 root:root
+  mkdir -p "$real"
+  : >"$real/.etcd-monitor"
+  chmod 700 "$real"
+  chown "$user:$user" "$real"
 }

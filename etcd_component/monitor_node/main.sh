@@ -15,13 +15,15 @@ usage: etcd-monitor SUBCOMMAND [options]
 
   targets     every target, and whether it is scraped
   preflight   is this machine fit to be the monitor? changes nothing
-  own         leave this program on the machine, and mark the monitor as one stack's
+  claim       the same, and if it is fit, leave this program there and claim the
+              machine as the monitor of one stack (--owner)
   software    have VictoriaMetrics and vmalert, from the package
   files       have just these files of one kind (stdin): --kind config, dashboards or
               secrets
   serve       start or reload what runs with other files than are there, and say
               which targets are not scraped
-  erase       take what etcd-monitor put here off the machine, the package excepted
+  erase       take what etcd-monitor put here off the machine, the package excepted;
+              who types it confirms with --yes
 END
 }
 
@@ -29,7 +31,7 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    targets | preflight | own | software | files | serve | erase) ;;
+    targets | preflight | claim | software | files | serve | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || die "only root can do this; run it with sudo"
@@ -43,6 +45,7 @@ main() {
     *) [ -n "${ETCD_MONITOR_LIMIT:-}" ] || run_limited "$@" ;;
   esac
   [ -z "${ETCD_MONITOR_LIMIT:-}" ] || trap timed_out TERM
+  check_claim
   "do_$command"
 }
 
@@ -55,11 +58,12 @@ user=etcd-monitor
 doing=starting
 
 parse_options() {
-  owner='' listen='' port=8428 alerts_port=8880 data='' kind='' remove_data=false
+  owner='' listen='' port=8428 alerts_port=8880 data='' kind='' remove_data=false yes=false
   shift
   while [ "$#" -gt 0 ]; do
     case $1 in
       --remove-data) remove_data=true ;;
+      --yes) yes=true ;;
       --owner | --listen | --port | --alerts-port | --data | --kind)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
         option=$(printf '%s' "${1#--}" | tr - _)

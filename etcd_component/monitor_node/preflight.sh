@@ -4,7 +4,10 @@
 # no dashboards of one's own.
 oldest=1.112
 
-do_preflight() {
+do_preflight() { look_at_machine; }
+
+look_at_machine() {
+  real=$(readlink -m "$data")
   check_programs
   check_owner
   check_addresses
@@ -15,7 +18,7 @@ do_preflight() {
   check_disk
   [ -n "$findings" ] || check_software
   [ -z "$findings" ] || die "this machine cannot be the monitor yet; nothing was changed:$findings"
-  say "the machine is fit (VictoriaMetrics $found, $(free_mib "$(existing_parent "$data")") MiB free)"
+  say "the machine is fit (VictoriaMetrics $found, $(free_mib "$(existing_parent "$real")") MiB free)"
 }
 
 check_programs() {
@@ -36,7 +39,7 @@ check_programs() {
 
 check_owner() {
   owned_by_another && find_fault "another stack's monitor is here (or this stack's state was lost)" \
-    "use another machine; to end that monitor for good, run \`etcd-monitor erase\` here"
+    "use another machine; to end that monitor for good, run \`etcd-monitor erase --yes\` here"
   return 0
 }
 
@@ -66,16 +69,17 @@ check_data_directory() {
     find_fault "the monitor has its data in $last and cannot be moved to $data" \
       "put data back; or take etcd_monitor out, run \`pulumi up\`, move the directory and put etcd_monitor in again"
   fi
-  if [ -e "$data" ] && [ ! -d "$data" ]; then
-    find_fault "$data is not a directory" "choose another data in etcd_monitor"
-  elif [ -n "$(find "$data" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null | head -n 1)" ] && ! holds_our_data; then
-    find_fault "$data is not empty and was not made by etcd-monitor" \
+  refuse_system_directory "$data" "another data in etcd_monitor"
+  if [ -e "$real" ] && [ ! -d "$real" ]; then
+    find_fault "$real is not a directory" "choose another data in etcd_monitor"
+  elif [ -n "$(find "$real" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null | head -n 1)" ] && ! holds_our_data; then
+    find_fault "$real is not empty and was not made by etcd-monitor" \
       "look at what it holds; move it away, or choose another data in etcd_monitor"
   fi
 }
 
 # What a monitor that was taken away had collected is found again by the next.
-holds_our_data() { [ -e "$data/.etcd-monitor" ]; }
+holds_our_data() { [ -e "$real/.etcd-monitor" ]; }
 
 check_units() {
   for unit in etcd-monitor.service etcd-monitor-alerts.service; do
@@ -88,7 +92,7 @@ check_units() {
 check_disk() {
   # One that ran full is mended by a change, such as less retention.
   ! is_ours || return 0
-  place=$(existing_parent "$data")
+  place=$(existing_parent "$real")
   free=$(free_mib "$place")
   [ "${free:-0}" -ge 1024 ] ||
     find_fault "only ${free:-0} MiB are free for $data" "free at least 1024 MiB"
@@ -122,9 +126,32 @@ version_offered() {
     sed -n 's/^ *Candidate: *\([0-9][^+~-]*\).*/\1/p'
 }
 
-# Mark the machine as this stack's monitor. Nothing else is put on it before.
-do_own() {
-  [ -n "$owner" ] || die "\`own\` needs --owner"
+# Every command is held against the claim before anything else: what is another's, or nobody's, is
+# left alone.
+check_claim() {
+  case $command in targets | preflight | claim) return ;; esac
+  if [ -z "$owner" ]; then
+    [ "$command" = erase ] && [ -d "$etc" ] && [ "$yes" != true ] || return 0
+    more=''
+    [ "$remove_data" != true ] || more=' --remove-data'
+    die "this machine is the monitor of stack $(cat "$etc/owner" 2>/dev/null || say unknown), and has what it collected in $(cat "$etc/data" 2>/dev/null || say no directory)${more:+, which would be DELETED}. Nothing was removed. To confirm: etcd-monitor erase$more --yes"
+  fi
+  ! is_ours || return 0
+  whose='no claim of this stack'
+  ! owned_by_another || whose='the monitor of another stack'
+  [ "$command" = erase ] ||
+    die "this machine holds $whose; no changes were made. Run \`pulumi up\` with the stack that put it there; where its files were lost, \`pulumi up --replace\` with the URN of the Command that ends in -node"
+  # One that was cut off may have left the program itself.
+  [ -d "$etc" ] || return 0
+  say "the monitor of this stack is not on this machine, which holds $whose. Nothing was removed"
+  exit 0
+}
+
+# Finding the machine fit and marking it as this stack's monitor is one step, under one lock. Nothing
+# else is put on it before.
+do_claim() {
+  [ -n "$owner" ] && [ -n "$data" ] || die "\`claim\` needs --owner and --data"
+  look_at_machine
   mkdir -p "${itself%/*}"
   put "$itself" 755 root:root <"$0"
   mkdir -p "$etc"

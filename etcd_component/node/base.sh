@@ -62,11 +62,37 @@ existing_parent() {
   say "$place"
 }
 
+# A data directory is looked at, made and emptied where it really is: a link may lead there, and is
+# left alone.
+refuse_system_directory() { # refuse_system_directory DIRECTORY WHAT-TO-CHOOSE; its real path is $real
+  # Of links in a circle some stay unresolved.
+  place=$real
+  while [ "$place" != / ]; do
+    if [ -L "$place" ]; then
+      find_fault "$1 cannot be followed: the link $place leads nowhere" "mend it, or choose $2"
+      return
+    fi
+    place=$(dirname "$place")
+  done
+  case $real in
+    / | /bin | /boot | /dev | /etc | /home | /lib | /lib64 | /media | /mnt | /opt | /proc | /root | /run | /sbin | /srv | /sys | \
+      /tmp | /usr | /var | /usr/* | /var/lib | /var/log | /var/tmp | /var/cache | /var/spool | /dev/* | /proc/* | /sys/* | /boot/* | /run/* | /etc/*)
+      # Other programs are there.
+      find_fault "$1 is the directory $real of the system" "choose $2"
+      ;;
+  esac
+}
+
+# The first mount point below directory $1, if there is one.
+mounts_below() {
+  awk -v top="$1/" '{ gsub(/\\040/, " ", $5) } index($5, top) == 1 { print $5; exit }' /proc/self/mountinfo
+}
+
 # Remove all data, and of the way to them what was made for them.
 remove_data_directory() {
-  find "$data" -xdev -mindepth 1 -delete
-  base=$(cat "$etc/found-parent" 2>/dev/null || say "$data")
-  place=$data
+  find "$real" -xdev -mindepth 1 -delete
+  base=$(cat "$etc/found-parent" 2>/dev/null || say "$real")
+  place=$real
   # The directory may be a mount point, and its parents may serve others.
   while [ "$place" != "$base" ] && [ "$place" != / ]; do
     rmdir "$place" 2>/dev/null || break

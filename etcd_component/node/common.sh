@@ -11,7 +11,7 @@ newcomer=""
 parse_options() {
   cluster=etcd founders='' token='' peers='' learner=false reseat=0 repair=0
   version='' url='' archive='' sha256_amd64='' sha256_arm64='' method=archive
-  name='' address='' client_port=2379 peer_port=2380 data='' clock=''
+  name='' instance='' yes=false address='' client_port=2379 peer_port=2380 data='' clock=''
   to='' owner='' lost='' remove_data=false remove_software=false revoked=''
   textfile='' save=false
   grants='' roles='' users='' remove=false
@@ -23,6 +23,7 @@ parse_options() {
       --remove-software) remove_software=true ;;
       --remove) remove=true ;;
       --save) save=true ;;
+      --yes) yes=true ;;
       --read | --write | --readwrite)
         { [ "$#" -ge 3 ] && [ "$2" != range ]; } || [ "$#" -ge 4 ] ||
           die "the option $1 needs key KEY, prefix PREFIX or range FIRST END"
@@ -41,7 +42,7 @@ parse_options() {
         shift
         ;;
       --cluster | --founders | --token | --peers | --reseat | --repair | --version | --url | --archive | \
-        --sha256-amd64 | --sha256-arm64 | --method | --name | --address | --client-port | \
+        --sha256-amd64 | --sha256-arm64 | --method | --name | --instance | --address | --client-port | \
         --peer-port | --textfile | --data | --clock | --to | --owner | --lost)
         [ "$#" -ge 2 ] || die "the option $1 needs a value"
         option=$(printf '%s' "${1#--}" | tr - _)
@@ -84,6 +85,7 @@ place_paths() {
   # Root's alone: a file that root writes must not stand where etcd's user can put a link.
   run=/run/etcd-node
   stamp=$run/$cluster.started
+  founding=$run/$cluster.founding
   member_table=$run/$cluster.members
   leader_seen=$run/$cluster.leader
   told=$run/$cluster.prom
@@ -103,6 +105,12 @@ run_limited() {
   case $1 in
     preflight) ;;
     binary) lock programs ;;
+    claim | erase)
+      # Other clusters on this machine are looked at, and what serves them all.
+      lock machine
+      exec 8>&9
+      lock "$cluster"
+      ;;
     *) lock "$cluster" ;;
   esac
   ETCD_NODE_LIMIT=$limit
@@ -130,14 +138,13 @@ load_instance() {
     die "this machine has no instance of cluster $cluster ($etc/etcd.yaml is missing); \`pulumi up\` makes one"
   name=$(config_value name)
   data=$(config_value data-dir)
+  real=$(readlink -m "$data")
   new_peer_url=$(config_value initial-advertise-peer-urls)
   # Until the rollout has announced another peer port, the cluster knows the former one.
   former_peer_url=$(cat "$etc/former-peer-url" 2>/dev/null || say "$new_peer_url")
   peer_url=$former_peer_url
   client_url=$(config_value advertise-client-urls)
 }
-
-owned_by_another() { [ -n "$owner" ] && [ -s "$etc/owner" ] && [ "$(cat "$etc/owner")" != "$owner" ]; }
 
 holds_member() { [ -d "$data/member/wal" ] && [ -n "$(ls -A "$data/member/wal" 2>/dev/null)" ]; }
 
@@ -177,9 +184,36 @@ do_stamp() {
   { what_the_files_say && { is_composed || say 'with another etcd.yaml'; }; } |
     put "$stamp" 644 root:root
   data=$(config_value data-dir)
+  withdraw_founding
   if seat_is_taken && ! holds_member; then
     say "$data holds no member any more. It does not start without its data, which could cost the cluster data; \`pulumi up\` says what to do"
   fi
+}
+
+# Only the seat step may have a cluster founded, and only while it is at work: whoever starts the unit
+# later, a person or a boot, gets a configuration with which etcd refuses to begin.
+withdraw_founding() {
+  [ "$(config_value initial-cluster-state)" = new ] && ! holds_member && ! founding_is_permitted || return 0
+  rm -f "$etc/seat.yaml"
+  compose_configuration
+  say "$(config_value name) has no data and was to found cluster $cluster, but the step that may do that is over. It does not start; \`pulumi up\` takes its seat"
+}
+
+permit_founding() {
+  mkdir -p "$run"
+  say "$$" | put "$founding" 600 root:root
+}
+
+founding_is_permitted() {
+  [ -n "$(find "$founding" -mmin -11 2>/dev/null)" ] && kill -0 "$(cat "$founding")" 2>/dev/null
+}
+
+# What starts a member asks for its seat: one that has left, or never joined, would be somebody new.
+require_seat() {
+  ! seat_is_taken || return 0
+  [ ! -e "$etc/left" ] ||
+    die "$name has left its cluster, and nothing was started. To have it join again, raise etcd_reseat on its host and run \`pulumi up\`; to be rid of it, delete its line"
+  die "$name has not taken its seat in cluster $cluster, and nothing was started; raise etcd_repair on its host and run \`pulumi up\`"
 }
 
 started_version() { sed -n '1s|.*/||p' "$stamp" 2>/dev/null || :; }

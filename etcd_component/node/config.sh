@@ -44,17 +44,37 @@ refuse_to_lose_the_seat() {
 # What etcd reads: the settings, and how the member took its seat (read by etcd only once).
 compose_configuration() { composition | put "$etc/etcd.yaml" 644 root:root; }
 
-composition() { cat "$etc/settings.yaml" && { [ ! -s "$etc/seat.yaml" ] || cat "$etc/seat.yaml"; }; }
+# Without a seat etcd has nobody to begin with: with nobody else in the list it refuses to.
+composition() {
+  cat "$etc/settings.yaml"
+  if [ -s "$etc/seat.yaml" ]; then
+    cat "$etc/seat.yaml"
+  else
+    say '# No seat is taken. Without data etcd refuses to start with this.'
+    neutral_seat
+  fi
+}
+
+neutral_seat() {
+  awk '$1 == "name:" { name = $2 } $1 == "initial-advertise-peer-urls:" { url = $2 }
+    END { print "initial-cluster-state: existing\ninitial-cluster: " name "=" url }' "$etc/settings.yaml"
+}
 
 # It is not for the time of a change of version, nor where somebody has edited it.
 is_composed() { [ "$(composition)" = "$(cat "$etc/etcd.yaml")" ]; }
 
 own_data_directory() {
   # What was there before is not erased later.
-  [ -d "$data" ] || existing_parent "$data" | put "$etc/found-parent" 644 root:root
-  mkdir -p "$data"
-  chmod 700 "$data"
-  chown etcd:etcd "$data"
+  [ -d "$real" ] || existing_parent "$real" | put "$etc/found-parent" 644 root:root
+  claimed_real=$(claim_value real-data)
+  [ "$real" = "${claimed_real:-$real}" ] ||
+    die "$data leads to $real, but led to $claimed_real when this machine was claimed for $name. Put the link or the mount back and run \`pulumi up\` again"
+  mkdir -p "$real"
+  chmod 700 "$real"
+  chown etcd:etcd "$real"
+  # Data that outlived the system's disk belong to the user that etcd was there.
+  [ -z "$(find "$real/member" ! -user etcd -print -quit 2>/dev/null)" ] || chown -R etcd:etcd "$real/member"
+  [ -e "$etc/left" ] || write_mark
 }
 
 # `etcdctl` for root without flags. An option that is set both as a flag and in the environment is

@@ -36,7 +36,11 @@ $(describe_peers)
   fi
   doing="stopping etcd"
   systemctl disable -q --now "$unit"
-  rm -f "$etc/seat.yaml" "$etc/peers" "$etc/reseat"
+  # It is known to have left until it is erased, or joins again by way of those that it knew.
+  cat "$etc/peers" 2>/dev/null | put "$etc/left" 644 root:root
+  rm -f "$etc/seat.yaml" "$etc/peers" "$etc/reseat" "$founding"
+  compose_configuration
+  [ ! -d "$real" ] || write_mark "left=$(date +%Y-%m-%d)"
 }
 
 # Sets $others to the client URLs of the other started voters: as this member's own peer port knows
@@ -109,14 +113,17 @@ i_am_leader() {
 }
 
 do_erase() {
-  if owned_by_another; then
-    say "$cluster on this machine belongs to another stack; nothing was removed"
-    return
+  name='' data='' real=''
+  if [ -s "$etc/claim" ]; then
+    name=$held_name data=$(claim_value data) real=$(claim_value real-data)
+  elif [ -s "$etc/etcd.yaml" ]; then
+    load_instance
+  elif [ -n "$owner" ]; then
+    # Nothing here is known to be this instance's.
+    unit_file='' exporter_units=''
   fi
-  name='' data=''
-  [ ! -s "$etc/etcd.yaml" ] || load_instance
   doing="stopping etcd"
-  if [ -e "$unit_file" ]; then
+  if [ -n "$unit_file" ] && [ -e "$unit_file" ]; then
     # A leader that stops cleanly looks for an heir for seconds, in vain when all members stop.
     [ "$remove_data" != true ] || systemctl kill -s KILL "$unit" 2>/dev/null || :
     systemctl disable -q --now "$unit"
@@ -127,12 +134,14 @@ do_erase() {
   take_exporter_away
   doing="removing files"
   kept='' data_stay=false
-  [ -z "$data" ] || ! [ -d "$data" ] || erase_data
+  [ -z "$real" ] || ! [ -d "$real" ] || erase_data
   [ -z "$name" ] || rm -f /var/tmp/etcd-*-"$name"-*.tar.gz
   [ ! -d "$snapshots" ] || erase_snapshots
-  rm -rf "${etc:?}" "$running" "$stamp" "$member_table" "$leader_seen" "$clock_seen"
+  # The claim goes last, so that one that is cut off here can be run again.
+  [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/claim" -delete
+  rm -rf "$running" "$stamp" "$member_table" "$leader_seen" "$clock_seen" "$founding"
   erase_what_is_shared
-  rm -f "$run/$cluster.lock"
+  rm -f "$run/$cluster.lock" "$run/machine.lock"
   rmdir "$run" 2>/dev/null || :
   say "${name:-$cluster} is off this machine.$kept"
 }
@@ -143,8 +152,17 @@ erase_data() {
     kept=" Its data stay in $data."
     return
   fi
-  remove_data_directory
-  kept=" Its data in $data are deleted."
+  below=$(mounts_below "$real")
+  if [ "$(readlink -m "$data")" != "$real" ]; then
+    data_stay=true
+    kept=" $data leads to $(readlink -m "$data"), and not to $real, where ${name:-it} had its data: none were removed."
+  elif [ -n "$below" ]; then
+    data_stay=true
+    kept=" Its data stay in $real, because $below is mounted there: unmount it and remove them."
+  else
+    remove_data_directory
+    kept=" Its data in $real are deleted."
+  fi
 }
 
 erase_snapshots() {
@@ -158,8 +176,10 @@ erase_snapshots() {
 
 # The program, the user and the versions serve every cluster on the machine.
 erase_what_is_shared() {
-  rmdir /etc/etcd 2>/dev/null || :
-  [ ! -e /etc/etcd ] || return 0
+  if [ -n "$(find /etc/etcd -mindepth 1 -maxdepth 1 ! -name "$cluster" 2>/dev/null)" ]; then
+    rm -rf "${etc:?}"
+    return
+  fi
   rmdir "${running%/*}" 2>/dev/null || :
   if [ "$remove_software" = true ]; then
     erase_software
@@ -171,6 +191,8 @@ erase_what_is_shared() {
   if [ "$data_stay" = false ] && getent passwd etcd | grep -q 'etcd (etcd-node)'; then
     userdel etcd || :
   fi
+  rm -rf "${etc:?}"
+  rmdir /etc/etcd 2>/dev/null || :
   rm -f "$run/programs.lock" "$itself"
 }
 

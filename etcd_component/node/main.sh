@@ -16,7 +16,8 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   status      what this member is, what runs, and what its peers say
   facts       what is on this machine, for programs (`make status` asks for it)
   preflight   is this machine fit to be a member? changes nothing
-  own         leave this program on the machine, and mark the instance as one stack's
+  claim       the same, and if it is fit, leave this program there and claim the
+              machine for one instance (--name) of one stack (--owner)
   binary      put a version of etcd on the machine; the running one stays
   tls         put the CA bundle, certificate, key and CRL in place (stdin)
   config      write etcd's configuration and its unit (stdin)
@@ -38,6 +39,8 @@ usage: etcd-node SUBCOMMAND [--cluster NAME] [options]
   leave       give up the seat: hand over, be removed, stop
   erase       take what etcd-node put here off the machine
 
+Who types `leave` or `erase` names the instance: --name NAME --yes. Without them
+they tell what is here and what would be removed, and remove nothing.
 `--cluster` defaults to etcd. Credentials of root come on standard input as one
 line of JSON, {"name": "root", "password": "..."}, and never any other way. A second
 line may have the password before it, which is tried when etcd refuses the first.
@@ -48,7 +51,7 @@ main() {
   command=${1:-help}
   case $command in
     help | -h | --help) usage && return ;;
-    status | facts | stamp | preflight | own | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | metrics | exporter | answer | expel | leave | erase) ;;
+    status | facts | stamp | preflight | claim | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | metrics | exporter | answer | expel | leave | erase) ;;
     *) usage >&2 && die "there is no subcommand \`$command\`" ;;
   esac
   [ "$(id -u)" -eq 0 ] || [ "$command" = answer ] || die "only root can do this; run it with sudo"
@@ -63,5 +66,6 @@ main() {
     *) [ -n "${ETCD_NODE_LIMIT:-}" ] || run_limited "$@" ;;
   esac
   [ -z "${ETCD_NODE_LIMIT:-}" ] || trap timed_out TERM
+  check_claim
   "do_$command"
 }

@@ -1,8 +1,12 @@
 # ---- preflight: is this machine fit to be a member? -------------------------
 
-do_preflight() {
+do_preflight() { look_at_machine; }
+
+look_at_machine() {
+  real=$(readlink -m "$data")
   check_programs
-  check_owner
+  check_held
+  check_neighbours
   check_address
   check_port "$client_port" client
   check_port "$peer_port" peer
@@ -10,7 +14,7 @@ do_preflight() {
   check_disk
   check_clock
   [ -z "$findings" ] || die "this machine cannot be $name yet; nothing was changed:$findings"
-  say "$name: the machine is fit ($(architecture), $(free_mib "$(existing_parent "$data")") MiB free)"
+  say "$name: the machine is fit ($(architecture), $(free_mib "$(existing_parent "$real")") MiB free)"
 }
 
 check_programs() {
@@ -61,41 +65,45 @@ check_port() {
     "stop it, or choose another port in the inventory"
 }
 
-# Another stack's instance of the same name looks like ours in everything else; and what a run of a
-# stack has begun, its `destroy` would erase.
-check_owner() {
-  owned_by_another && find_fault "$name was put here by another stack (or its state was lost)" \
-    "use that stack and its state; to end that cluster for good, run \`etcd-node erase --cluster $cluster --remove-data\` here"
-  return 0
+# The data directory and the unit are ours when the claim, or our own configuration, names them.
+is_ours() {
+  if [ -s "$etc/claim" ]; then
+    [ "$(claim_value data)" = "$data" ] && { [ "$held_name" = "$name" ] || [ -n "$former" ]; } &&
+      [ "${owner:-$held_owner}" = "$held_owner" ]
+  else
+    [ -s "$etc/etcd.yaml" ] && [ "$(config_value data-dir)" = "$data" ]
+  fi
 }
-
-# Mark the machine's instance as this stack's. Nothing else is put on the machine before.
-do_own() {
-  [ -n "$owner" ] || die "\`own\` needs --owner"
-  # In one step: the instance of another cluster may be running it just now.
-  mkdir -p "${itself%/*}"
-  put "$itself" 755 root:root <"$0"
-  mkdir -p "$etc"
-  say "$owner" | put "$etc/owner" 644 root:root
-}
-
-# The data directory and the unit are ours when our own configuration names them.
-is_ours() { [ -s "$etc/etcd.yaml" ] && [ "$(config_value data-dir)" = "$data" ]; }
 
 check_data_directory() {
-  if [ -e "$data" ] && [ ! -d "$data" ]; then
-    find_fault "$data is not a directory" "choose another etcd_data"
-  elif [ -n "$(find "$data" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null | head -n 1)" ] && ! is_ours; then
-    find_fault "$data is not empty and not this instance's" \
-      "look at what it holds; move it away, or choose another etcd_data"
+  refuse_system_directory "$data" "another etcd_data"
+  if [ -e "$real" ] && [ ! -d "$real" ]; then
+    find_fault "$real is not a directory" "choose another etcd_data"
+  elif [ -n "$(find "$real" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .etcd-node ! -name 'member.*-*' 2>/dev/null | head -n 1)" ] &&
+    ! is_ours; then
+    check_data_of_another
   fi
   if [ -e "$unit_file" ] && [ ! -L "$unit_file" ] && ! grep -q '^# Written by etcd-node' "$unit_file"; then
     find_fault "$unit_file is somebody else's" "remove that etcd first, or give this cluster another name"
   fi
 }
 
+# The system's disk may be new, and the data those that this very instance left on theirs.
+check_data_of_another() {
+  if [ -d "$real/member" ] && [ -n "$(mark_value name)" ]; then
+    ! marked_as_mine || return 0
+    whose="$(mark_value name) of cluster $(mark_value cluster)"
+    [ -z "$owner" ] || [ "$(mark_value owner)" = "$owner" ] || whose="$whose of another stack"
+    [ -z "$(mark_value left)" ] || whose="$whose, which has left it"
+    find_fault "$real holds the data of $whose" "move them away, or choose another etcd_data"
+  else
+    find_fault "$real is not empty and not this instance's" \
+      "look at what it holds; move it away, or choose another etcd_data"
+  fi
+}
+
 check_disk() {
-  place=$(existing_parent "$data")
+  place=$(existing_parent "$real")
   free=$(free_mib "$place")
   if [ "${free:-0}" -lt 512 ]; then
     find_fault "only ${free:-0} MiB are free for $data" "free at least 512 MiB (the quota and as much again is a good size)"

@@ -2,6 +2,7 @@
 
 do_rollout() {
   load_instance
+  require_seat
   read_credentials
   # Now all files are as the stack says.
   [ "$repair" -eq 0 ] || say "$repair" | put "$etc/repair" 644 root:root

@@ -3,6 +3,10 @@
 do_seat() {
   load_instance
   read_credentials
+  if [ -e "$etc/left" ]; then
+    rejoin
+    return
+  fi
   if holds_member; then
     if must_set_data_aside; then
       put_own_data_aside
@@ -38,8 +42,7 @@ await_formed_peer() {
 
 # The data directory holds this member already: it only has to run, and to vote if it should.
 come_back() {
-  [ -s "$etc/seat.yaml" ] ||
-    die "$data holds a member that did not take its seat through etcd-node; move the data away, or choose another etcd_data"
+  [ -s "$etc/seat.yaml" ] || take_seat_back
   [ -e "$running" ] || link_version "$version"
   # It may have been on its way in when the last run was interrupted.
   seat_is_taken || newcomer=yes
@@ -48,6 +51,30 @@ come_back() {
     die "$name votes, and etcd makes no learner of a voter; nothing was changed. Take etcd_learner off its host. A learner on this machine: delete its line, run \`pulumi up\`, then add it with a new etcd_seq"
   promote_if_learner
   say "$name: runs, $(role)"
+}
+
+# The files are gone, the data are this instance's own: who it is stands in them.
+take_seat_back() {
+  marked_as_mine ||
+    die "$data holds a member that did not take its seat through etcd-node; move the data away, or choose another etcd_data"
+  link_version "$version"
+  put_taken_seat
+  own_data_directory
+  systemctl daemon-reload
+  say "$name: finds its own data in $data, and comes back with them"
+}
+
+# It has left, but its deletion was cut off, and now it is wanted again: as somebody new.
+rejoin() {
+  peers="$peers,$(tr '\n' ',' <"$etc/left")"
+  look_at_peers
+  [ -n "$formed" ] || await_formed_peer
+  [ -n "$formed" ] ||
+    die "$name has left cluster $cluster, and no member of it answers:${hindrances}${idle:-"
+  - it was the last"}
+  It never founds a cluster again. Bring the others back and run \`pulumi up\` again; where there are none, delete its line, run \`pulumi up\`, and add it again"
+  set_data_aside left
+  join_cluster
 }
 
 # Ask every peer on its peer port. Fills
@@ -84,6 +111,7 @@ found_cluster() {
   [ -z "$hindrances" ] ||
     die "$name can found the cluster only when every other member can be asked, so that none is ever founded twice:$hindrances
   Bring these machines back or open their peer port, and run \`pulumi up\` again"
+  permit_founding
   put_seat new "$founders"
   start_member 90
   say "$name: founded the cluster with $(printf '%s' "$founders" | tr ',' '\n' | grep -vc "^$name=") other members; runs, $(role)"
@@ -97,6 +125,7 @@ initial-cluster-state: $1
 initial-cluster: $2
 initial-cluster-token: ${token:-$cluster}
 END
+  rm -f "$etc/left"
   compose_configuration
   own_data_directory
 }
@@ -106,7 +135,12 @@ END
 # forgotten its votes: both can cost the cluster data. With nobody else in the list etcd does neither.
 seal_seat() {
   remember_peers
+  rm -f "$founding"
   ! seat_is_taken || ! grep -qxF "initial-cluster: $name=$new_peer_url" "$etc/seat.yaml" || return 0
+  put_taken_seat
+}
+
+put_taken_seat() {
   put "$etc/seat.yaml" 644 root:root <<END
 # The seat is taken. Without the member's data etcd refuses to start with this.
 initial-cluster-state: existing

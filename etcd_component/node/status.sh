@@ -16,7 +16,7 @@ do_status() {
 # The same for a program: one `name=value` a line, some names more than once. What the stack wanted
 # is not known here, so the files are shown as they are. None of them is secret.
 do_facts() {
-  say "owner=$(cat "$etc/owner" 2>/dev/null || :)"
+  say "owner=$(claim_value owner)"
   say "program=$(sha256 "$itself")"
   [ -s "$etc/etcd.yaml" ] || { say 'seat=none' && say_data && return; }
   load_instance

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PASSWORD = 'it\'s a "$ecret" \\ pässword'
 VERSION = "3.6.16"
+OWNER = "0123456789abcdef"
+"""The mark of the stack whose members these are."""
 _FIRST_NODE = 10
 
 Done = subprocess.CompletedProcess[str]
@@ -111,6 +113,7 @@ class Members:
     """Of the node program's text."""
     exporter_port: int = 0
     textfile_dir: str | None = None
+    owner: str = OWNER
 
     # ---- what is declared
 
@@ -169,15 +172,17 @@ class Members:
     def run(
         self, seq: int, subcommand: str, *options: str, stdin: str = "", check: bool = True
     ) -> Done:
-        """Run etcd-node on the instance's node."""
-        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        """Run etcd-node on the instance's node, for that instance."""
+        meant = self.meant(seq, subcommand, options)
+        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *meant, *options]
         return self.lab.exec(self.node(seq), *words, stdin=stdin, check=check)
 
     def begin(
         self, seq: int, subcommand: str, *options: str, stdin: str = ""
     ) -> subprocess.Popen[str]:
         """Run etcd-node in the background."""
-        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        meant = self.meant(seq, subcommand, options)
+        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *meant, *options]
         running = subprocess.Popen(
             self.lab.exec_command(self.node(seq), words),
             stdin=subprocess.PIPE,
@@ -198,9 +203,35 @@ class Members:
             stdin=text or program(self.changes),
         )
 
+    def meant(self, seq: int, subcommand: str, options: Sequence[str] = ()) -> list[str]:
+        """How Pulumi says which instance of which stack a command means."""
+        if subcommand in {"status", "facts", "metrics", "preflight"} or "--owner" in options:
+            return []
+        access = {"access", "role", "user", "droprole", "dropuser", "undeclared"}
+        flag = "--instance" if subcommand in access else "--name"
+        return ["--owner", self.owner, flag, self.instance(seq).name]
+
+    def by_hand(self, seq: int, subcommand: str, *options: str, stdin: str = "") -> Done:
+        """Run etcd-node as a person does, with just these options."""
+        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        return self.lab.exec(self.node(seq), *words, stdin=stdin, check=False)
+
+    def claim(self, seq: int, *options: str, check: bool = True) -> Done:
+        """Find the node fit, and claim it for the instance."""
+        one = self.instance(seq)
+        place = {
+            "--address": one.node.address,
+            "--client-port": str(one.client_port),
+            "--peer-port": str(one.peer_port),
+            "--data": one.data_dir,
+        }
+        words = [word for pair in place.items() for word in pair]
+        return self.run(seq, "claim", *words, *options, check=check)
+
     def prepare(self, seq: int) -> None:
-        """Put program, binaries, certificates, configuration and unit on the node."""
+        """Put program, claim, binaries, certificates, configuration and unit on the node."""
         self.send_program(seq)
+        self.claim(seq)
         self.put_binary(seq)
         self.put_certificate(seq)
         self.put_config(seq)

@@ -65,9 +65,10 @@ class Machine:
         self.shell(f"cat >{SENT}", stdin=monitor_program())
         return self.run("preflight", *PLACE, "--owner", owner, *words, program=f"sh {SENT}")
 
-    def own(self, owner: str = OURS) -> None:
+    def claim(self, owner: str = OURS) -> None:
         self.shell(f"cat >{SENT}", stdin=monitor_program())
-        self.shell(f"sh {SENT} own --owner {owner}")
+        place = " ".join(PLACE)
+        self.shell(f"sh {SENT} claim {place} --owner {owner}")
 
     def configure(self, **files: str) -> None:
         """Give it units of a monitor on loopback, no target, and these rules."""
@@ -132,17 +133,21 @@ def test_all_that_makes_a_machine_unfit_is_told_at_once_and_nothing_is_changed(
 
 
 def test_another_stack_s_monitor_is_neither_taken_over_nor_erased(machine: Machine) -> None:
-    machine.own("f" * 16)
+    machine.claim("f" * 16)
     assert "another stack's monitor is here" in machine.preflight().stderr
-    assert "belongs to another stack" in machine.says("erase", "--owner", OURS, "--remove-data")
+    said = machine.says("erase", "--owner", OURS, "--remove-data")
+    assert "which holds the monitor of another stack. Nothing was removed" in said
+    said = machine.refuses("files", "--kind", "dashboards", "--owner", OURS, stdin=sections({}))
+    assert "holds the monitor of another stack; no changes were made" in said
     assert machine.shell("cat /etc/etcd-monitor/owner") == "f" * 16
     # As the message says, by hand.
-    assert "is off this machine" in machine.says("erase")
+    assert "To confirm: etcd-monitor erase --yes" in machine.refuses("erase")
+    assert "is off this machine" in machine.says("erase", "--yes")
     assert machine.shell("ls -d /etc/etcd-monitor 2>/dev/null; :") == ""
 
 
 def test_the_package_s_own_service_never_starts(machine: Machine) -> None:
-    machine.own()
+    machine.claim()
     machine.shell("dpkg --purge victoria-metrics >/dev/null 2>&1; :")
     assert "is installed" in machine.says("software")
     assert "is here already" in machine.says("software")
@@ -158,7 +163,7 @@ def test_the_package_s_own_service_never_starts(machine: Machine) -> None:
 
 
 def test_files_that_did_not_come_whole_change_nothing(machine: Machine) -> None:
-    machine.own()
+    machine.claim()
     key, other = "pki/etcd/client.key", "pki/dev/client.key"
     machine.says("files", "--kind", "secrets", stdin=sections({key: "one\n", other: "two\n"}))
     for broken in (f"--- {key}\nthr", "", f"--- {key}\nthree\n--- en"):
@@ -173,7 +178,7 @@ def test_files_that_did_not_come_whole_change_nothing(machine: Machine) -> None:
 
 
 def test_what_is_gone_from_the_stack_is_gone_from_the_machine(machine: Machine) -> None:
-    machine.own()
+    machine.claim()
     for names in (["etcd", "dev"], ["etcd"]):
         machine.says(
             *("files", "--kind", "secrets"),
@@ -190,7 +195,7 @@ def started(machine: Machine) -> list[str]:
 def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
     machine: Machine,
 ) -> None:
-    machine.own()
+    machine.claim()
     machine.says("software")
     machine.configure(one=RULES)
     assert machine.says("serve") == "all 0 targets are scraped"
@@ -217,14 +222,14 @@ def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
     assert f"What it collected stays in {DATA}." in machine.says("erase", "--owner", OURS)
     assert machine.shell(f"ls -d {DATA}/data /etc/etcd-monitor 2>/dev/null; :") == f"{DATA}/data"
     assert machine.preflight().returncode == 0
-    machine.own()
+    machine.claim()
     machine.configure(one=RULES)
     machine.says("erase", "--owner", OURS, "--remove-data")
     assert machine.shell(f"ls -d {DATA} 2>/dev/null; :") in ("", DATA)
 
 
 def test_one_that_fails_again_and_again_is_told_with_the_reason(machine: Machine) -> None:
-    machine.own()
+    machine.claim()
     machine.says("software")
     machine.configure(one=RULES)
     machine.shell(f"chown root {DATA} && chmod 700 {DATA}")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.node.conftest import SUBNET, Cluster
-from tests.node.members import Members
+from tests.node.members import OWNER, Members
 
 _FILES = (
     r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log \) -prune -o -print"
@@ -128,18 +128,17 @@ def test_the_data_of_another_cluster_are_not_this_one_s(cluster: Cluster) -> Non
 
 def test_another_stack_s_machine_is_refused_and_kept(cluster: Cluster) -> None:
     one = cluster(1).found()
-    one.run(1, "own", "--owner", "mine")
-    code, said = preflight(one, "--owner", "mine")
+    code, said = preflight(one, "--owner", OWNER)
     assert (code, "is fit" in said) == (0, True)
 
     code, said = preflight(one, "--owner", "yours")
     assert code == 1
     assert "etcd-1 was put here by another stack" in said
     process = one.pid(1)
-    erased = one.erase(1, "--owner", "yours", "--remove-data", "--remove-software")
-    assert "belongs to another stack; nothing was removed" in erased.stdout
+    erased = one.erase(1, "--owner", "yours", "--name", "etcd-1", "--remove-data")
+    assert "which holds etcd-1 of another stack's cluster etcd" in erased.stdout
     assert one.pid(1) == process
     assert one.roles() == {"etcd-1": "voter"}
 
-    one.erase(1, "--owner", "mine", "--remove-data")
+    one.erase(1, "--remove-data")
     assert one.shell(1, "ls -d /data /etc/etcd", check=False) == ""

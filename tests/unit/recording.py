@@ -143,6 +143,9 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
+OWNER = "0123456789abcdef"
+
+
 def serial(name: str) -> int:
     """The serial number of the certificate of that name."""
     return zlib.crc32(name.encode())
@@ -161,8 +164,12 @@ def record(
     preview: bool = False,
     state: State = MappingProxyType({}),
     monitor: MonitorModel | None = None,
+    owner: str = OWNER,
 ) -> Recording:
-    """Run the component for each model and wait until everything is registered."""
+    """Run the component for each model and wait until everything is registered.
+
+    `owner` is the mark that the stack gives itself in its first run.
+    """
     recording = Recording()
     provider = _Provider(preview=preview, state=state)
     mocks.set_mocks(
@@ -195,7 +202,10 @@ def record(
         return pulumi.Output.all(outputs, marks).apply(keep)
 
     # CAs are words here, so nothing can be signed.
-    with mock.patch("etcd_component.crl.signed", listed):
+    with (
+        mock.patch("etcd_component.crl.signed", listed),
+        mock.patch("secrets.token_hex", lambda size: owner[: 2 * size]),
+    ):
         run()
     return recording
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etcd_component.model import Client, Permission, Role, User
-from tests.unit.recording import PASSWORD, Recording, cluster, record
+from tests.unit.recording import OWNER, PASSWORD, Recording, cluster, record
 
 SECRET = "s3cret \"of\" a 'üser' 🔑"
 APP = Role("app", (Permission("readwrite", "prefix", "/app/"), Permission("read", "key", "/a b")))
@@ -45,17 +45,18 @@ def test_what_is_declared_adds_its_commands_and_no_other(declared: Recording) ->
 def test_each_role_and_user_is_one_command_that_a_person_can_read(declared: Recording) -> None:
     said = {name: declared.command(name).inputs["create"] for name in ORDER}
     program = "sudo -n /usr/local/sbin/etcd-node"
+    meant = f"  --owner {OWNER} \\\n  --instance etcd-1 \\\n"
     assert said["etcd-role-app"] == (
-        f"{program} role \\\n  --cluster etcd \\\n  --name app \\\n"
+        f"{program} role \\\n  --cluster etcd \\\n{meant}  --name app \\\n"
         "  --readwrite prefix /app/ \\\n  --read key '/a b'"
     )
     assert said["etcd-role-range"].endswith("  --write range /a /b")
     assert said["etcd-role-pg-main"].endswith("  --readwrite prefix /pg/main/")
     assert said["etcd-user-zoe"] == (
-        f"{program} user \\\n  --cluster etcd \\\n  --name zoe \\\n"
+        f"{program} user \\\n  --cluster etcd \\\n{meant}  --name zoe \\\n"
         "  --role app \\\n  --role pg-main"
     )
-    assert said["etcd-undeclared"].split(" \\\n  ")[2:] == [
+    assert said["etcd-undeclared"].split(" \\\n  ")[4:] == [
         *("--role app", "--role pg-main", "--role range"),
         *("--user ops", "--user pg-main", "--user zoe"),
     ]
@@ -78,7 +79,7 @@ def test_they_are_removed_before_the_member_leaves_by_way_of_which_they_are(
 def test_what_is_no_longer_declared_is_removed_by_its_own_delete(declared: Recording) -> None:
     for name, subcommand in (("role-app", "droprole"), ("user-zoe", "dropuser")):
         said = declared.command(f"etcd-{name}").inputs["delete"]
-        assert f"etcd-node {subcommand} \\\n  --cluster etcd \\\n  --name " in said
+        assert f"etcd-node {subcommand} \\\n  --cluster etcd \\\n  --owner " in said
         # A cluster that is taken down does not lose its users one by one.
         assert declared.command(f"etcd-{name}").deleted_with == "etcd-genesis"
     assert "delete" not in declared.command("etcd-undeclared").inputs

@@ -365,10 +365,15 @@ def test_machines_are_marked_so_that_another_stack_leaves_them_alone(three: Reco
     assert "create" not in owner.inputs
     (mark,) = owner.inputs["triggers"]
     node = three.command("etcd-1-node")
-    assert f"--owner {mark}" in node.inputs["create"]
-    assert f"--owner {mark}" in node.inputs["update"]
-    assert f"--owner {mark}" in node.inputs["delete"]
-    assert record(cluster(3)).command("etcd-owner").inputs["triggers"] != [mark]
+    assert " claim " in node.inputs["create"]
+    assert " own " not in node.inputs["create"]
+    assert " claim " in node.inputs["update"]
+    assert all(
+        f"--owner {mark} " in one.inputs[script]
+        for name, one in three.node_commands.items()
+        for script in ("create", "update", "delete")
+        if one.inputs.get(script)
+    )
 
 
 def test_a_refused_destroy_touches_nothing_and_names_the_safeguard() -> None:
@@ -683,7 +688,7 @@ def test_what_was_made_in_a_revoked_generation_is_listed_and_shown() -> None:
     found = record(wanted, state=state)
     for seq in (1, 2, 3):
         tls = found.command(f"etcd-{seq}-tls").inputs
-        assert [line.strip(" \\") for line in tls["create"].splitlines()[2:]] == [
+        assert [line.strip(" \\") for line in tls["create"].splitlines()[4:]] == [
             "--revoked tool:1=c3",
             "--revoked tool:1=d4",
             "--revoked a1",
