@@ -53,10 +53,15 @@ def install_packages(say: Callable[[str], None]) -> None:
 
     Raises LabError when apt-get fails.
     """
-    if missing_packages() and os.geteuid() == 0 and shutil.which("apt-get"):
+    install(missing_packages, say)
+
+
+def install(missing: Callable[[], list[str]], say: Callable[[str], None]) -> None:
+    """Install the packages that are `missing`, where that is possible, as install_packages does."""
+    if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
         # Two that would install at once are in each other's way.
         with cache.locked(cache.cache_home() / ".packages.lock"):
-            _install(missing_packages(), say)
+            _install(missing(), say)
 
 
 def _install(packages: list[str], say: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import Lab, cgroups
+from lab import Lab, cgroups, check
 
 
 @contextlib.contextmanager
@@ -31,8 +31,5 @@ def slow_disk(lab: Lab, number: int, seconds: float) -> Iterator[None]:
 
 
 def _strace() -> str:
-    if not shutil.which("strace"):
-        subprocess.run(
-            ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", "strace"], check=True
-        )
+    check.install(lambda: [] if shutil.which("strace") else ["strace"], print)
     return "strace"

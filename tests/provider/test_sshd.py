@@ -15,13 +15,11 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 from standin.command import CommandProvider
 
+from lab import base
+
 from .support import free_port, served
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = [
-    pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's sshd (package openssh-server)"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="sshd needs root to log in as root"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="sshd needs root to log in as root")
 URN = "urn:pulumi:s::p::command:remote:Command::c"
 
 
@@ -50,13 +48,47 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
     pytest.fail("sshd ended instead of listening")
 
 
+# In a name space of its own: what is mounted there goes with sshd.
+_IN_BASE = """\
+base=$1 folder=$2
+mount -t tmpfs none "$base/tmp"
+mkdir "$base$folder"
+mount --bind "$folder" "$base$folder"
+mount -t tmpfs none "$base/run"
+mkdir "$base/run/sshd"
+mount --rbind /dev "$base/dev"
+mount --bind /proc "$base/proc"
+exec chroot "$base" /usr/sbin/sshd -D -f "$folder/sshd_config"
+"""
+
+
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def folder() -> Iterator[Path]:
+    """A directory that is the same one here and where sshd runs commands."""
+    with tempfile.TemporaryDirectory(prefix="sshd-", dir="/tmp") as place:
+        yield Path(place)
+
+
+@pytest.fixture(scope="module")
+def command(folder: Path, request: pytest.FixtureRequest) -> list[str]:
+    """What starts sshd: this machine's, or that of the lab's nodes where it has none.
+
+    Installing one would open a port of this machine.
+    """
+    path = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if path:
+        Path("/run/sshd").mkdir(exist_ok=True)
+        return [path, "-D", "-f", str(folder / "sshd_config")]
+    request.getfixturevalue("lab_or_fail")
+    root = base.ensure(print)
+    return ["unshare", "--mount", "sh", "-euc", _IN_BASE, "sh", str(root), str(folder)]
+
+
+@pytest.fixture(scope="module")
+def connection(folder: Path, command: list[str]) -> Iterator[dict[str, Any]]:
     """An sshd with nothing but a port and keys of its own; gives how to reach it."""
-    folder = tmp_path_factory.mktemp("sshd")
     private_key = _key(folder / "user")
     _key(folder / "host")
-    Path("/run/sshd").mkdir(exist_ok=True)
     port = free_port()
     settings = {
         "Port": port,
@@ -70,8 +102,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     }
     config = folder / "sshd_config"
     config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-    assert SSHD
-    with subprocess.Popen([SSHD, "-D", "-f", config], stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(port, server)
             yield {
@@ -157,8 +188,8 @@ def test_a_server_process_killed_in_the_middle_is_an_error(connection: dict[str,
     assert text.startswith("wait: remote command exited without exit status or exit signal")
 
 
-def test_cancel_answers_at_once(connection: dict[str, Any], tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
+def test_cancel_answers_at_once(connection: dict[str, Any], folder: Path) -> None:
+    mark = folder / "mark"
 
     async def test() -> None:
         async with served(CommandProvider) as plugin:

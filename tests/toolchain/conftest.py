@@ -69,6 +69,17 @@ def backend(tmp_path: Path) -> Backend:
     return Backend(directory)
 
 
+def put_program(directory: Path, program: str, settings: str = "") -> None:
+    """Make a project of a program, as an official engine runs this one's."""
+    text = (ROOT / "Pulumi.yaml").read_text()
+    runtime = text[text.index("runtime:") : text.index("stackConfigDir:")]
+    (directory / "Pulumi.yaml").write_text(f"name: etcd\n{runtime}{settings}")
+    (directory / "__main__.py").write_text(program)
+    for name in ("pyproject.toml", "uv.lock"):
+        shutil.copy(ROOT / name, directory)
+    (directory / ".venv").symlink_to(ROOT / ".venv")
+
+
 @dataclass
 class Project:
     """A Pulumi project called `etcd` with a program of a few lines, for the real engine."""
@@ -122,8 +133,7 @@ def project(tmp_path: Path, backend: Backend) -> Project:
         )
     directory = tmp_path / "project"
     directory.mkdir()
-    (directory / "Pulumi.yaml").write_text("name: etcd\nruntime: python\n")
-    (directory / "__main__.py").write_text("import pulumi\npulumi.export('answer', 42)\n")
+    put_program(directory, "import pulumi\npulumi.export('answer', 42)\n")
     project = Project(directory, backend)
     project.pulumi("stack", "init", "three")
     return project

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.toolchain.conftest import put_program
+
 ROOT = Path(__file__).parents[2]
 STACK_FILE = "config:\n      etcd:answer: 42   # as a person wrote it\n"
 
@@ -19,12 +21,10 @@ class Checkout:
     def __init__(self, directory: Path) -> None:
         self.root = directory / "check out"
         shutil.copytree(ROOT / "toolchain", self.root / "toolchain", symlinks=True)
-        (self.root / "Pulumi.yaml").write_text(
-            "name: etcd\nruntime: python\nstackConfigDir: stacks\n"
-            "config: {'etcd:answer': {type: integer}}\n"
-        )
-        (self.root / "__main__.py").write_text(
-            "import pulumi\npulumi.export('answer', pulumi.Config('etcd').require_int('answer'))\n"
+        put_program(
+            self.root,
+            "import pulumi\npulumi.export('answer', pulumi.Config('etcd').require_int('answer'))\n",
+            "stackConfigDir: stacks\nconfig: {'etcd:answer': {type: integer}}\n",
         )
         (self.root / "stacks").mkdir()
         self.stack_file = self.root / "stacks/Pulumi.three.yaml"
