@@ -72,7 +72,7 @@ def report(mute: list[str]) -> None:
     if not mute:
         return
     if not pulumi.runtime.is_dry_run():
-        pulumi.log.error("\n".join([*mute, "No changes were made."]))
+        pulumi.log.error("\n".join([*mute, "No changes were made"]))
         # Nothing has reached the engine while the program's main has not ended; an exception would
         # first have all of it carried out.
         os._exit(_ERROR_WAS_SHOWN)

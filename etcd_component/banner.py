@@ -21,6 +21,7 @@ SECONDS = 2.0
 _CONNECT_SECONDS = 1.0
 _OURS = b"SSH-2.0-etcd_component\r\n"
 _LONGEST = 8192
+_MONITOR = "the monitor"
 
 
 @dataclass
@@ -49,13 +50,17 @@ class _Port:
         place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         users = ", ".join(self.users)
         if self.is_bastion:
-            who, cure = f"the bastion {place} of {users}", "etcd:sshBastion"
+            who, cure = f"the bastion {place} of {users}", "(etcd:sshBastion)"
+        elif self.users == [_MONITOR]:
+            who = f"{users} at {place}"
+            cure = "in etcd_monitor; one that is gone for good gets `lost: true` there"
         else:
-            who, cure = f"{users} at {place}", "ansible_host, ansible_port"
+            who = f"{users} at {place}"
+            cure = "(ansible_host, ansible_port); one that is gone for good gets `etcd_lost: true`"
         return (
             f"{who} accepts connections but shows no SSH banner within {SECONDS:.0f} seconds: the"
-            " machine hangs, or another program has that port. Restart the machine, or correct the"
-            f" address or port ({cure}). A machine that is gone for good: etcd_lost: true"
+            " machine hangs, or another program has that port. Restart the machine, or correct its"
+            f" address or port {cure}"
         )
 
 
@@ -95,7 +100,7 @@ def _logins(plan: Plan) -> Iterator[tuple[str, Login]]:
             if not one.lost:
                 yield one.name, one.node.login
     if plan.monitor and not plan.monitor.lost:
-        yield "the monitor", plan.monitor.node.login
+        yield _MONITOR, plan.monitor.node.login
 
 
 def _says_who_it_is(connected: socket.socket, deadline: float) -> bool:
