@@ -187,6 +187,10 @@ do_stamp() {
   withdraw_founding
   if seat_is_taken && ! holds_member; then
     say "$data holds no member any more. It does not start without its data, which could cost the cluster data; \`pulumi up\` says what to do"
+  elif holds_data_of_another; then
+    say "the data in $data/member are those of another member of this cluster, so etcd is not started with them"
+    # The unit takes no notice of how this ends.
+    systemctl stop --no-block "$unit"
   fi
 }
 

@@ -32,6 +32,7 @@ last_words() { # of the journal on standard input
       known = 1
       next
     }
+    /^the data in .* are those of another member/ { tell($0); known = 1; next }
     /\t(fatal|FATAL|panic|PANIC)\t/ { text = $0; sub(/^.*\t(fatal|FATAL|panic|PANIC)\t/, "", text); tell(text); known = 1; next }
     /^(panic|fatal error|unexpected fault address)[: ]/ { if (!known) tell($0); known = 1 }
     END { print told }'
@@ -48,7 +49,7 @@ kind_of_crash() {
       *bolt* | *'invalid database'* | *'version mismatch'* | *'no snapshot'* | *snapshot* | *wal:* | *WAL* | *walpb* | \
       *'unexpected EOF'* | *'out of range'* | *'conflict with committed'* | *'assertion failed'* | *'unexpected fault'* | \
       *'fatal error: fault'* | *'file size too small'* | *backend* | *database* | *'input/output error'* | \
-      *'permanently removed'* | *'cluster ID mismatch'* | *'nil pointer'* | *revision* | *unmarshal* | *proto:*) say data ;;
+      *'permanently removed'* | *'another member'* | *'cluster ID mismatch'* | *'nil pointer'* | *revision* | *unmarshal* | *proto:*) say data ;;
     *) say unknown ;;
   esac
 }
@@ -60,6 +61,54 @@ describe_crash() { # nothing when there is none
     data) say "does not run: $crash; a raised etcd_reseat has it joined again, and keeps a copy of its data" ;;
     *) say "does not run: $crash" ;;
   esac
+}
+
+# ---- whose data they are
+
+# Who wrote the log: the IDs of the member and of its cluster, as bytes. Each file begins with them.
+identity_in_log() {
+  piece=$(find "$data/member/wal" -name '*.wal' 2>/dev/null | sort | tail -n 1)
+  [ -n "$piece" ] || return 0
+  head -c 512 "$piece" 2>/dev/null | od -An -v -tu1 -w512 | awk '
+    function skip_varint() { while ($(at++) >= 128) if (at > NF) exit }
+    function bytes(   text) {
+      do text = text "." $at; while ($(at++) >= 128 && at <= NF)
+      return substr(text, 2)
+    }
+    {
+      for (begin = 1; begin + 12 < NF; begin += 8 + size + pad) {
+        size = $begin + $(begin + 1) * 256
+        if (size == 0 || size > 500) exit
+        pad = $(begin + 7) >= 128 ? $(begin + 7) % 8 : 0
+        at = begin + 8
+        if ($(at++) != 8 || $(at++) != 1) continue
+        if ($(at++) != 16) exit
+        skip_varint()
+        if ($(at++) != 26) exit
+        skip_varint()
+        if ($(at++) != 8) exit
+        member = bytes()
+        if ($(at++) != 16) exit
+        print member, bytes()
+        exit
+      }
+    }'
+}
+
+# Remember it while the member takes part.
+note_identity() {
+  own_identity=$(identity_in_log)
+  [ -z "$own_identity" ] || [ "$own_identity" = "$(cat "$etc/identity" 2>/dev/null)" ] ||
+    say "$own_identity" | put "$etc/identity" 644 root:root
+}
+
+# A copy of another member of the same cluster would act as that one, beside it, and answer for its
+# votes. Data of another cluster, as a restored snapshot, are a person's own decision.
+holds_data_of_another() {
+  own_identity=$(cat "$etc/identity" 2>/dev/null) || return 1
+  found_identity=$(identity_in_log)
+  [ -n "$own_identity" ] && [ -n "$found_identity" ] || return 1
+  [ "${own_identity#* }" = "${found_identity#* }" ] && [ "${own_identity% *}" != "${found_identity% *}" ]
 }
 
 # A file system of the data directory that /etc/fstab names and that is not mounted; nothing else.

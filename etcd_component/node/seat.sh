@@ -118,6 +118,7 @@ found_cluster() {
 }
 
 put_seat() { # put_seat new|existing INITIAL-CLUSTER
+  rm -f "$etc/identity"
   link_version "$version"
   put "$etc/seat.yaml" 644 root:root <<END
 # Read by etcd only when its data directory is empty.
@@ -134,6 +135,7 @@ END
 # that boots without its data disk would found its cluster again, or come back as a member that has
 # forgotten its votes: both can cost the cluster data. With nobody else in the list etcd does neither.
 seal_seat() {
+  note_identity
   remember_peers
   rm -f "$founding"
   ! seat_is_taken || ! grep -qxF "initial-cluster: $name=$new_peer_url" "$etc/seat.yaml" || return 0

@@ -346,6 +346,33 @@ def test_a_log_without_its_database_is_named_or_read_again(cluster: Cluster) -> 
     assert three.get(3, "kept") == "yes"
 
 
+def test_data_of_another_member_are_not_started_and_not_lost(cluster: Cluster) -> None:
+    """Two that act as one member would count one vote twice."""
+    three = cluster(3, changes=PATIENCE).found(access=True)
+    packed = three.shell(1, "tar -C /data/etcd -czS member | base64 -w 0")
+    three.shell(3, "systemctl stop etcd; mv /data/etcd/member /data/own")
+    three.shell(3, "base64 -d | tar -C /data/etcd -xz", stdin=packed)
+    before = three.roles()
+
+    three.shell(3, "systemctl start --no-block etcd; sleep 3")
+
+    assert three.pid(3) == 0
+    assert "those of another member" in fact(three, 3, "crash")
+    assert fact(three, 3, "crash_kind") == "data"
+    assert three.roles() == before
+    # One's own are taken as ever.
+    three.shell(3, "mv /data/etcd/member /data/foreign; mv /data/own /data/etcd/member")
+    three.shell(3, "systemctl start etcd")
+    eventually("all are well", three.is_well)
+    # And without them the foreign ones are set aside like broken ones.
+    three.shell(
+        3, "systemctl stop etcd; rm -r /data/etcd/member; mv /data/foreign /data/etcd/member"
+    )
+    assert "those of another member" in reseat(three, 3).stdout
+    assert three.roles() == VOTERS
+    assert len(copies(three, 3)) == 1
+
+
 STEPS = {
     "stopped": '  doing="setting the data aside"\n',
     "set aside": '  sync "$data"',
