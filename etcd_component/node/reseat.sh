@@ -146,18 +146,19 @@ put_own_data_aside() {
 # able to go on without it. Needs $members and $mine.
 check_quorum_of_others() {
   doing="counting the members that do not lack anything"
-  printf '%s\n' "$members" | awk '$5 == "voter"' >"$member_table" ||
-    die "$member_table cannot be written; nothing was changed"
   voters=0 healthy=0 absent=''
-  while read -r id other _ url _; do
+  # IDs are longer than the numbers that awk can tell apart.
+  for id in $(printf '%s\n' "$members" | awk '$5 == "voter" { print $1 }'); do
+    line=$(printf '%s\n' "$members" | awk -v id="$id" '$1 "" == id ""')
+    url=$(field 4 "$line")
     voters=$((voters + 1))
     [ "$id" != "$(field 1 "$mine")" ] || continue
     if [ "$url" != - ] && has_leader "$url"; then
       healthy=$((healthy + 1))
     else
-      absent="$absent $other"
+      absent="$absent $(field 2 "$line")"
     fi
-  done <"$member_table"
+  done
   [ "$voters" -gt 0 ] || die "the member list of the others cannot be read; nothing was changed"
   [ "$healthy" -ge $((voters / 2 + 1)) ] ||
     die "$name is not removed to join again: of $voters voters $((voters / 2 + 1)) must be healthy without it, and $healthy are${absent:+ (not healthy:$absent)}. $(
