@@ -60,6 +60,37 @@ member_lines() {
     }'
 }
 
+# Call $1 with the words of each line of $2, and fail when a call does. It needs neither a file nor a
+# here-document nor a pipe, all of which fail where a disk is full, and then look like a list without
+# lines. $examined is the count of lines.
+each_row() {
+  row_check=$1 rows_left=$2 examined=0
+  while [ -n "$rows_left" ]; do
+    row=${rows_left%%"
+"*}
+    rows_left=${rows_left#"$row"}
+    rows_left=${rows_left#"
+"}
+    set -f
+    # shellcheck disable=SC2086  # it is made of words
+    set -- $row
+    set +f
+    "$row_check" "$@" || return
+    examined=$((examined + 1))
+  done
+}
+
+is_member_row() { [ "$#" -eq 5 ]; }
+
+# Set $table to the member lines of the member list $1. Fails, with the reason in $why_not, unless
+# each member of the list was read: a list that cannot be read is none in which all is well.
+read_members() {
+  table=$(member_lines "$1") || table=''
+  listed=$(printf '%s' "$1" | awk '{ count += gsub(/"peerURLs"/, "") } END { print count + 0 }') || listed=''
+  { each_row is_member_row "$table" && [ "$examined" -gt 0 ] && [ "$examined" = "$listed" ]; } ||
+    fault "the member list cannot be read (${listed:-no} members in it, $examined understood)"
+}
+
 # Log in as root at client URL $1. Sets $etcd_token, which is empty where authentication is not yet
 # on, and $login to the credentials that were taken: those before the wanted ones are root's until
 # `access` has changed them.
@@ -196,10 +227,12 @@ log_in_near() {
   choose_endpoint "$near"
 }
 
-role() { role_among "$(member_lines "$(request "$peer_url/members")")"; }
+role() {
+  if read_members "$(request "$peer_url/members")"; then role_among "$table"; else say unknown; fi
+}
 
 role_among() { # this member's role among the member lines $1
-  case $(own_among "$1") in *' learner') say learner ;; *) say voter ;; esac
+  case $(own_among "$1") in *' learner') say learner ;; '') say unknown ;; *) say voter ;; esac
 }
 
 # Fill $members with the member list as voters agree on it, by way of $endpoint, as member_lines.
@@ -211,5 +244,6 @@ load_members() {
     sleep 0.3
     choose_again
   done
-  members=$(member_lines "$answer")
+  read_members "$answer" || die "$endpoint: $why_not"
+  members=$table
 }

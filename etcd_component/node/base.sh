@@ -27,12 +27,14 @@ lock() { # hold the lock of that name, as file descriptor 9, until this program 
   done
 }
 
-# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner.
+# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner. When it cannot be
+# written, what was there before stays, and nothing half-written is left, also where the caller is a
+# condition, in which the shell goes on after an error.
 put() {
-  cat >"$1.$$"
-  chown "$3" "$1.$$"
-  chmod "$2" "$1.$$"
-  mv -f "$1.$$" "$1"
+  { cat >"$1.$$" && chown "$3" "$1.$$" && chmod "$2" "$1.$$" && mv -f "$1.$$" "$1"; } || {
+    rm -f "$1.$$"
+    die "$1 cannot be written; what was there before stays. Free space there (\`df\` shows it) and run this again"
+  }
 }
 
 # Print section $1 of the text in $2: the lines between `--- $1` and the next `--- `.

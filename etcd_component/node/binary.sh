@@ -15,31 +15,31 @@ do_binary() {
 reported_version() { "$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p'; }
 
 install_archive() {
-  place=$versions/$version
+  release_dir=$versions/$version
   # A link there leads to programs that are not ours.
-  if [ ! -L "$place" ] && [ "$(reported_version "$place/bin/etcd")" = "$version" ]; then
+  if [ ! -L "$release_dir" ] && [ "$(reported_version "$release_dir/bin/etcd")" = "$version" ]; then
     say "etcd $version is here already"
     return
   fi
   case $(architecture) in
-    amd64) wanted=$sha256_amd64 ;;
-    *) wanted=$sha256_arm64 ;;
+    amd64) expected_sha256=$sha256_amd64 ;;
+    *) expected_sha256=$sha256_arm64 ;;
   esac
-  [ -n "$wanted" ] || die "no checksum of etcd $version for $(architecture) is known; give it as etcd_archive_sha256"
+  [ -n "$expected_sha256" ] || die "no checksum of etcd $version for $(architecture) is known; give it as etcd_archive_sha256"
   # Beside its place, since other file systems may forbid programs; a killed run leaves it behind.
   mkdir -p "$versions"
   rm -rf "${versions:?}"/.new-*
   work=$(mktemp -d "$versions/.new-XXXXXX")
   trap 'rm -rf "$work"' EXIT
   fetch_archive "$work/etcd.tar.gz"
-  found=$(sha256sum "$work/etcd.tar.gz" | cut -c 1-64)
-  [ "$found" = "$wanted" ] ||
-    die "the archive's SHA-256 is $found, but $wanted is expected; nothing was installed. The mirror is stale, the transfer broke off, or somebody changed the file"
+  actual_sha256=$(sha256sum "$work/etcd.tar.gz" | cut -c 1-64)
+  [ "$actual_sha256" = "$expected_sha256" ] ||
+    die "the archive's SHA-256 is $actual_sha256, but $expected_sha256 is expected; nothing was installed. The mirror is stale, the transfer broke off, or somebody changed the file"
   unpack_archive
-  rm -rf "${place:?}"
-  mv -T "$work/release" "$place"
+  rm -rf "${release_dir:?}"
+  mv -T "$work/release" "$release_dir"
   ! command -v restorecon >/dev/null 2>&1 || restorecon -R /opt/etcd || :
-  say "etcd $version is installed in $place"
+  say "etcd $version is installed in $release_dir"
 }
 
 unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its place
@@ -47,13 +47,13 @@ unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its
   tar -xzf "$work/etcd.tar.gz" -C "$work/all" --no-same-owner ||
     die "the archive cannot be unpacked; nothing was installed. Its checksum is right, so the file was published broken, or the disk under $versions is full"
   for program in etcd etcdctl etcdutl; do
-    file=$(find "$work/all" -type f -name "$program" | head -n 1)
-    [ -n "$file" ] || die "the archive has no \`$program\`; it is not an etcd release"
-    install -m 755 "$file" "$work/release/bin/$program"
+    unpacked=$(find "$work/all" -type f -name "$program" | head -n 1)
+    [ -n "$unpacked" ] || die "the archive has no \`$program\`; it is not an etcd release"
+    install -m 755 "$unpacked" "$work/release/bin/$program"
   done
   chmod 755 "$work/release"
-  found=$(reported_version "$work/release/bin/etcd")
-  [ "$found" = "$version" ] || die "the archive holds etcd ${found:-that does not run here}, not $version; nothing was installed"
+  unpacked_version=$(reported_version "$work/release/bin/etcd")
+  [ "$unpacked_version" = "$version" ] || die "the archive holds etcd ${unpacked_version:-that does not run here}, not $version; nothing was installed"
 }
 
 fetch_archive() {
@@ -63,13 +63,13 @@ fetch_archive() {
     cp "$archive" "$1"
     return
   fi
-  address=$(printf '%s' "$url" | sed "s/{version}/$version/g; s/{arch}/$(architecture)/g")
+  archive_address=$(printf '%s' "$url" | sed "s/{version}/$version/g; s/{arch}/$(architecture)/g")
   # A mirror may need a login, which belongs neither into an argument list nor into a message.
-  shown=$(printf '%s' "$address" | sed 's|//[^/@]*@|//|')
-  doing="fetching $shown"
-  printf 'url = "%s"\n' "$address" |
+  address_shown=$(printf '%s' "$archive_address" | sed 's|//[^/@]*@|//|')
+  doing="fetching $address_shown"
+  printf 'url = "%s"\n' "$archive_address" |
     curl -fsSL -g --retry 3 --retry-connrefused --connect-timeout 10 --max-time 540 -o "$1" -K - ||
-    die "could not fetch $shown; nothing was installed. If this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
+    die "could not fetch $address_shown; nothing was installed. If this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
 }
 
 install_package() {
@@ -124,12 +124,12 @@ program_of_machine() {
 adopt_programs() { # link the programs that the machine has into our place for versions
   mkdir -p "$versions/$1/bin"
   for program in etcd etcdctl etcdutl; do
-    file=$(program_of_machine "$program")
-    [ -z "$file" ] || ln -sfn "$file" "$versions/$1/bin/$program"
+    own_program=$(program_of_machine "$program")
+    [ -z "$own_program" ] || ln -sfn "$own_program" "$versions/$1/bin/$program"
   done
-  found=$(reported_version "$versions/$1/bin/etcd")
-  [ "$found" = "$version" ] ||
-    die "this machine has ${found:+etcd }${found:-no etcd}, but etcd_version is $version; set etcd_version to ${found:-what it will have}, or etcd_install to archive"
+  own_programs_version=$(reported_version "$versions/$1/bin/etcd")
+  [ "$own_programs_version" = "$version" ] ||
+    die "this machine has ${own_programs_version:+etcd }${own_programs_version:-no etcd}, but etcd_version is $version; set etcd_version to ${own_programs_version:-what it will have}, or etcd_install to archive"
   [ -L "$versions/$version" ] || rm -rf "${versions:?}/${version:?}"
   ln -sfn "$1" "$versions/$version"
   say "etcd $version is the machine's own ($1)"

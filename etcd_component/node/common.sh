@@ -86,7 +86,6 @@ place_paths() {
   run=/run/etcd-node
   stamp=$run/$cluster.started
   founding=$run/$cluster.founding
-  member_table=$run/$cluster.members
   leader_seen=$run/$cluster.leader
   told=$run/$cluster.prom
   clock_seen=$run/$cluster.clock
@@ -181,6 +180,8 @@ what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }
 # Called by the unit before each start.
 do_stamp() {
   mkdir -p "$run"
+  # Of the last start, which would be taken for this one's when this one's cannot be written.
+  rm -f "$stamp"
   { what_the_files_say && { is_composed || say 'with another etcd.yaml'; }; } |
     put "$stamp" 644 root:root
   data=$(config_value data-dir)
@@ -264,8 +265,9 @@ look_at_unit() { # sets $ActiveState, $SubState, $NRestarts and $Job, which is e
 }
 
 # Does this member take part: is it in a quorum, and has it applied what the leader has? Asks
-# without a login. That a learner is one is no fault of it.
-takes_part() { is_ready "$client_url" '?exclude=non_learner'; }
+# without a login. That a learner is one is no fault of it, and the alarm CORRUPT stands for all members
+# until the one that is corrupt has been replaced.
+takes_part() { is_ready "$client_url" '?exclude=non_learner&exclude=data_corruption'; }
 
 # Wait until the member takes part. $1: how many seconds it may take.
 await_member() {
@@ -337,6 +339,8 @@ known_peers() {
 
 remember_peers() {
   list=$(request "$peer_url/members") || return 0
-  member_lines "$list" | awk -v me="$peer_url" '$3 != me { print ($2 == "-" ? "member-" $1 : $2) "=" $3 }' |
+  # Nobody in it would mean that this is the last member.
+  read_members "$list" || return 0
+  printf '%s\n' "$table" | awk -v me="$peer_url" '$3 != me { print ($2 == "-" ? "member-" $1 : $2) "=" $3 }' |
     put "$etc/peers" 644 root:root
 }

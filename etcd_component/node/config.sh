@@ -29,15 +29,15 @@ do_config() {
 refuse_to_lose_the_seat() {
   [ -s "$etc/seat.yaml" ] && [ -s "$etc/settings.yaml" ] || return 0
   for key in name data-dir initial-advertise-peer-urls; do
-    now=$(config_value "$key")
-    wanted=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
-    [ "$now" != "$wanted" ] || continue
-    if [ "$key" = initial-advertise-peer-urls ] && [ "${now%:*}" = "${wanted%:*}" ]; then
+    configured=$(config_value "$key")
+    declared_value=$(section etcd.yaml "$text" | awk -v key="$key:" '$1 == key { print $2 }')
+    [ "$configured" != "$declared_value" ] || continue
+    if [ "$key" = initial-advertise-peer-urls ] && [ "${configured%:*}" = "${declared_value%:*}" ]; then
       ! changes_minor || refuse_version "another peer port is wanted, too. Change one after the other"
-      [ -s "$etc/former-peer-url" ] || say "$now" | put "$etc/former-peer-url" 644 root:root
+      [ -s "$etc/former-peer-url" ] || say "$configured" | put "$etc/former-peer-url" 644 root:root
       continue
     fi
-    die "a member that has its seat cannot change its $key from $now to $wanted; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
+    die "a member that has its seat cannot change its $key from $configured to $declared_value; nothing was changed. Put it back, or give the instance a new etcd_seq: that one joins, and this one leaves"
   done
 }
 

@@ -43,14 +43,13 @@ heads_for() { # is a downgrade to minor $1 on its way?
 }
 
 data_are_ready() {
-  survey_members || return
-  while read -r other runs reached storage _; do
-    [ "$(minor_of "$reached")" = "$wanted" ] || fault "the cluster is at $reached for $other" || return
-    # 3.5 says nothing of its storage, and 3.6 does not name that of 3.5.
-    case $storage in "$wanted".* | -) ;; *) fault "the data of $other are those of etcd $storage" || return ;; esac
-  done <<END
-$survey
-END
+  survey_members && each_row has_data_ready "$survey"
+}
+
+has_data_ready() { # a line of $survey
+  [ "$(minor_of "$3")" = "$wanted" ] || fault "the cluster is at $3 for $1" || return
+  # 3.5 says nothing of its storage, and 3.6 does not name that of 3.5.
+  case $4 in "$wanted".* | -) ;; *) fault "the data of $1 are those of etcd $4" || return ;; esac
 }
 
 call_off_downgrade() {

@@ -45,15 +45,17 @@ find_survivors() {
 $(describe_peers)"
 }
 
+count_voter() { # a member line
+  [ "$5" = voter ] || return 0
+  voters=$((voters + 1))
+  [ "$4" = - ] || ! is_ready "$4" '?exclude=data_corruption' || well=$((well + 1))
+}
+
 # The removal is a decision of the members as they are counted now, the lost one included.
 check_quorum_with_lost() {
   doing="counting the members that are left"
-  printf '%s\n' "$members" | awk '$5 == "voter"' >"$member_table"
   voters=0 well=0
-  while read -r _ _ _ url _; do
-    voters=$((voters + 1))
-    [ "$url" = - ] || ! is_ready "$url" || well=$((well + 1))
-  done <"$member_table"
+  each_row count_voter "$members"
   [ "$well" -ge $((voters / 2 + 1)) ] ||
     die "$lost_name cannot be removed: of $voters voters $((voters / 2 + 1)) must be well, and $well are. Bring one of the others back; if none will come back, restore a snapshot into a new cluster. Nothing was removed"
 }

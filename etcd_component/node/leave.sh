@@ -31,6 +31,8 @@ do_leave() {
     die "$name cannot leave: no other member answers, and they would keep counting on it. Nothing was removed:
 $(describe_peers)
   Bring them back and run it again. A cluster that is to end as a whole is taken down with \`pulumi destroy\`"
+  elif seat_is_taken && ! [ -e "$etc/peers" ]; then
+    die "$name cannot leave: it does not answer, and $etc/peers, where the other members are noted, is missing, so nobody can be asked. Nothing was removed. Have it run (\`systemctl restart $unit\`) and run this again"
   else
     say "$name: the last member"
   fi
@@ -48,8 +50,9 @@ $(describe_peers)
 # that nobody else in it means that there is nobody else.
 ask_for_members() {
   if list=$(request "$peer_url/members"); then
+    read_members "$list" || die "$name cannot leave: $why_not. Nothing was removed"
+    others=$(printf '%s\n' "$table" | voters_among)
     remember_peers
-    others=$(member_lines "$list" | voters_among)
     return
   fi
   others=$(for peer in $(known_peers); do
@@ -73,22 +76,26 @@ await_quorum_without_me() {
 }
 
 quorum_stays_without_me() {
-  printf '%s\n' "$members" | awk -v me="$(field 1 "$mine")" '$1 "" != me "" && $5 == "voter"' >"$member_table"
-  stay=0 well=0 ill=''
-  while read -r id other _ url _; do
-    stay=$((stay + 1))
-    if [ "$url" = - ]; then
-      ill="$ill $id (never started)"
-    elif is_ready "$url"; then
-      well=$((well + 1))
-    else
-      ill="$ill $other"
-    fi
-  done <"$member_table"
+  own_id=$(field 1 "$mine") stay=0 well=0 ill=''
+  [ -n "$own_id" ] || fault "it is not in the member list" || return
+  each_row count_who_stays "$members" || return
   [ "$stay" -gt 0 ] || die "$name cannot leave: it is the only voter. Nothing was removed"
   quorum=$((stay / 2 + 1))
   [ "$well" -ge "$quorum" ] ||
     fault "of the $stay voters that stay, $quorum must be well, and $well are (not well:$ill)"
+}
+
+count_who_stays() { # a member line
+  { [ "$1" != "$own_id" ] && [ "$5" = voter ]; } || return 0
+  stay=$((stay + 1))
+  if [ "$4" = - ]; then
+    ill="$ill $1 (never started)"
+  # The corrupt member may be the one that leaves, and the alarm stands for all.
+  elif is_ready "$4" '?exclude=data_corruption'; then
+    well=$((well + 1))
+  else
+    ill="$ill $2"
+  fi
 }
 
 give_leadership_away() {
@@ -139,7 +146,7 @@ do_erase() {
   [ ! -d "$snapshots" ] || erase_snapshots
   # The claim goes last, so that one that is cut off here can be run again.
   [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/claim" -delete
-  rm -rf "$running" "$stamp" "$member_table" "$leader_seen" "$clock_seen" "$founding"
+  rm -rf "$running" "$stamp" "$leader_seen" "$clock_seen" "$founding"
   erase_what_is_shared
   rm -f "$run/$cluster.lock" "$run/machine.lock"
   rmdir "$run" 2>/dev/null || :

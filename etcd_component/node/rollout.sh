@@ -43,7 +43,8 @@ restart_safely() {
   fi
   use_new_peer_url
   settle
-  say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role_among "$(cat "$member_table")"), in sync"
+  [ -s "$stamp" ] || die "$name was restarted, but what it was started with is not noted in $run, so every update would restart it again. Free space there and run \`pulumi up\` again"
+  say "$name: restarted${handed_to:+ after $handed_to took over as leader}; $(role_among "$table"), in sync"
   confirm_version
 }
 
@@ -83,11 +84,13 @@ use_new_peer_url() { # once the process listens there
 
 # ---- the gate: may this member be away for a moment?
 
-# All others must be well, as one cluster, without an alarm. A cluster of one has nobody to ask.
+# All other voters must be well, as one cluster, without an alarm. A cluster of one has nobody to ask.
+# A learner counts for no quorum, so it holds up nothing: this restart may be what mends it.
 gate() {
-  give_up=$(($(date +%s) + 60))
-  log_in_near
   gated=yes
+  can_note_starts || die "$name is not restarted: nothing can be written in $run, where is noted what a member was started with. Free space there (\`df $run\`) and run \`pulumi up\` again"
+  log_in_near
+  give_up=$(($(date +%s) + 60))
   doing="looking at the other members before the restart"
   until examine_others; do
     # One that has gone down meanwhile has nothing to lose.
@@ -96,25 +99,55 @@ gate() {
       die "$name is not restarted, since the cluster could lose its quorum: $why_not. Mend that and run \`pulumi up\` again"
     sleep 0.5
   done
+  each_row remove_abandoned "$table"
+  [ -z "$ailing" ] || warn "$name: restarted although the learner is not well, which counts for no quorum:$ailing"
+}
+
+# All declared members have their seats before the first rollout begins, so a learner that never
+# started belongs to a join that failed and was given up. Nobody else would remove it, and etcd takes
+# no other learner while it is there.
+remove_abandoned() { # a member line
+  [ "$5" = learner ] && [ "$4" = - ] || return 0
+  ailing=''
+  if answer=$(etcd "$endpoint" cluster/member/remove "{\"ID\":\"$1\"}"); then
+    say "$name: the member $1 at $3, a learner that never started, is removed from the cluster"
+  else
+    warn "$name: the member $1 at $3, a learner that never started, cannot be removed: $(said "$answer")"
+  fi
+}
+
+can_note_starts() {
+  noted=no
+  if mkdir -p "$run" && what_the_files_say >"$stamp.try"; then noted=yes; fi 2>/dev/null
+  rm -f "$stamp.try"
+  [ "$noted" = yes ]
 }
 
 # Sets $why_not when it fails, else $me and $leader to IDs, and $heir to ID and name of the voter
 # with the lowest number; none in a cluster of one. Members are rolled out by their numbers, so that
 # one has been restarted already and need not hand over again.
 examine_others() {
-  me='' heir='' lowest=''
+  me='' heir='' lowest='' ailing=''
   list=$(etcd "$endpoint" cluster/member/list '{}') || fault "$endpoint gives no member list: $(said "$list")" || return
-  member_lines "$list" >"$member_table"
+  read_members "$list" || return
   examine_alarms || return
   reference=$(status_of "$endpoint") || fault "$endpoint gives no status: $(said "$reference")" || return
   leader=$(json leader "$reference")
   case $leader in '' | 0) fault "there is no leader" || return ;; esac
-  while read -r id other peer url kind; do
-    case $peer in
-      "$peer_url" | "$new_peer_url") me=$id served=$url ;;
-      *) examine_member || return ;;
-    esac
-  done <"$member_table"
+  { [ -n "$(json cluster_id "$reference")" ] && [ -n "$(json raftAppliedIndex "$reference")" ]; } ||
+    fault "the status of $endpoint cannot be read" || return
+  each_row examine_row "$table" || return
+  [ -n "$me" ] || fault "$endpoint does not list $name as a member"
+}
+
+examine_row() { # a member line
+  id=$1 other=$2 peer=$3 their_url=$4 kind=$5
+  case $peer in "$peer_url" | "$new_peer_url") me=$id served=$their_url && return ;; esac
+  if [ "$kind" = learner ]; then
+    examine_member || ailing="$ailing $why_not."
+  else
+    examine_member
+  fi
 }
 
 examine_alarms() {
@@ -131,13 +164,14 @@ raises_quota() {
     'BEGIN { exit !(now + 0 > 0 && wanted + 0 > now + 0) }'
 }
 
-examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this one
-  [ "$url" != - ] || fault "member $id at $peer never started" || return
-  theirs=$(status_of "$url") || {
+examine_member() { # $id, $other, $peer, $their_url, $kind: of a member besides this one
+  [ "$their_url" != - ] || fault "member $id at $peer never started" || return
+  theirs=$(status_of "$their_url") || {
     # A learner serves no login, so it cannot be asked while other tokens than its own are rolled out.
-    case $kind:$theirs in learner:*'invalid auth token'*) ! is_ready "$url" '?exclude=non_learner' || return 0 ;; esac
-    fault "$other at $url does not answer: $(said "$theirs")" || return
+    case $kind:$theirs in learner:*'invalid auth token'*) ! is_ready "$their_url" '?exclude=non_learner' || return 0 ;; esac
+    fault "$other at $their_url does not answer: $(said "$theirs")" || return
   }
+  [ -n "$(json raftAppliedIndex "$theirs")" ] || fault "the status of $other cannot be read" || return
   [ "$(json cluster_id "$theirs")" = "$(json cluster_id "$reference")" ] || fault "$other is in another cluster" || return
   [ "$(json leader "$theirs")" = "$leader" ] || fault "$other follows another leader" || return
   # That alarm has been looked at before.
@@ -145,7 +179,7 @@ examine_member() { # $id, $other, $peer, $url, $kind: of a member besides this o
   lag=$(lag_between "$reference" "$theirs")
   [ "$lag" -lt 1000 ] || fault "$other is $lag entries behind" || return
   [ "$kind" = voter ] || return 0
-  is_ready "$url" || fault "$other is not ready" || return
+  is_ready "$their_url" || fault "$other is not ready" || return
   number=${other##*-}
   case $number in '' | *[!0-9]*) number=999999999 ;; esac
   [ -n "$lowest" ] && [ "$number" -gt "$lowest" ] || { lowest=$number && heir="$id $other"; }
@@ -182,8 +216,10 @@ settle() {
   give_up=$(($(date +%s) + 60))
   doing="waiting until the others see the restarted member"
   list=$(request "$peer_url/members") || die "$name was restarted, but gives no member list: $(said "$list")"
-  member_lines "$list" >"$member_table"
-  hex=$(printf '%x' "$(awk -v me="$peer_url" '$3 == me { print $1 }' "$member_table")")
+  read_members "$list" || die "$name was restarted, but $why_not"
+  own=$(own_among "$table")
+  [ -n "$own" ] || die "$name was restarted, but is not in its own member list"
+  hex=$(printf '%x' "$(field 1 "$own")")
   until others_see_it; do
     [ "$(date +%s)" -lt "$give_up" ] || {
       journal_tail >&2
@@ -194,14 +230,21 @@ settle() {
 }
 
 others_see_it() {
-  while read -r _ other peer url _; do
-    [ "$peer" != "$peer_url" ] && [ "$url" != - ] || continue
-    case $(streams_from "$url") in
-      # One that is down is the gate's business, and not this member's fault.
-      '' | *[1-9]*) ;;
-      *) fault "$other has no connection to it" || return ;;
-    esac
-  done <"$member_table"
+  voters_asked=0 voters_that_see=0
+  each_row sees_it "$table" || return
+  # It is ready, so a quorum has it in sight.
+  [ "$voters_asked" -eq 0 ] || [ "$voters_that_see" -gt 0 ] || fault "no other voter says whether it has a connection to it"
+}
+
+sees_it() { # a member line
+  { [ "$1" != "$(field 1 "$own")" ] && [ "$4" != - ] && [ "$5" = voter ]; } || return 0
+  voters_asked=$((voters_asked + 1))
+  case $(streams_from "$4") in
+    # One that is down is the gate's business, and not this member's fault.
+    '') ;;
+    *[1-9]*) voters_that_see=$((voters_that_see + 1)) ;;
+    *) fault "$2 has no connection to it" || return ;;
+  esac
 }
 
 # The count of streams that the member at client URL $1 holds to the peer with ID $hex. Nothing when

@@ -82,8 +82,9 @@ rejoin() {
 #   hindrances  lines about peers that forbid founding
 #   idle        lines about peers that do not
 look_at_peers() {
-  formed='' hindrances='' idle=''
+  formed='' hindrances='' idle='' looked_at=' '
   for peer in $(known_peers); do
+    looked_at="$looked_at${peer#*=} "
     doing="asking ${peer%%=*} at ${peer#*=}"
     state=$(probe "${peer#*=}")
     line="
@@ -111,10 +112,19 @@ found_cluster() {
   [ -z "$hindrances" ] ||
     die "$name can found the cluster only when every other member can be asked, so that none is ever founded twice:$hindrances
   Bring these machines back or open their peer port, and run \`pulumi up\` again"
+  each_row refuse_unless_looked_at "$(printf '%s\n' "$founders" | tr ',' '\n')"
+  [ "$examined" -gt 0 ] || die "the list of founders cannot be read; nothing was changed. Run \`pulumi up\` again"
   permit_founding
   put_seat new "$founders"
   start_member 90
   say "$name: founded the cluster with $(printf '%s' "$founders" | tr ',' '\n' | grep -vc "^$name=") other members; runs, $(role)"
+}
+
+refuse_unless_looked_at() { # a founder
+  case $looked_at$peer_url' ' in
+    *" ${1#*=} "*) ;;
+    *) die "$name founds no cluster: ${1%%=*} at ${1#*=} is a founder too, and was not asked; nothing was changed. Run \`pulumi up\` again" ;;
+  esac
 }
 
 put_seat() { # put_seat new|existing INITIAL-CLUSTER
@@ -156,8 +166,8 @@ END
 join_cluster() {
   first=${formed# }
   first=${first%% *}
-  refuse_to_join_another_minor "$first"
   list=$(request "$first/members") || die "the peer at $first does not give its member list: $(said "$list")"
+  refuse_to_join_another_minor "$list"
   choose_endpoint "$(member_lines "$list" | voters_among)"
   load_members
   mine=$(own_line)
@@ -176,7 +186,10 @@ join_cluster() {
     die "$name is no member of cluster $cluster (any more), and $data holds none. etcd_repair has nobody join: set etcd_reseat on this host to 1 and run \`pulumi up\` again. Nothing was changed"
   disarm_alarms_of_the_gone
   set_leftovers_aside
-  [ -n "$mine" ] || add_learner
+  [ -n "$mine" ] || {
+    each_row remove_undeclared_learner "$members"
+    add_learner
+  }
   # etcd compares this list with the live one, so it is made from the live one.
   load_members
   put_seat existing "$(printf '%s\n' "$members" | awk -v me="$peer_url" -v name="$name" '{
@@ -225,12 +238,23 @@ refuse_without_the_absent() {
   absent='' refusal=$(said "$answer")
   load_members
   answer=$refusal
-  printf '%s\n' "$members" | awk '$5 == "voter" { print $2, $3 }' >"$member_table"
-  while read -r other peer; do
-    [ "$(probe "$peer")" = formed ] || absent="$absent $other at $peer"
-  done <"$member_table"
+  each_row note_if_absent "$members"
   [ -z "$absent" ] ||
     die "$name: etcd changes no members now and says: $refusal. These voters do not answer:$absent. Bring them back, or declare them lost with etcd_lost, and run \`pulumi up\` again. Nothing was changed"
+}
+
+note_if_absent() { # a member line
+  [ "$5" != voter ] || [ "$(probe "$3")" = formed ] || absent="$absent $2 at $3"
+}
+
+# A learner that never started and that nobody declares is left from a join that was given up. etcd
+# takes no other while it is there.
+remove_undeclared_learner() { # a member line
+  [ "$5" = learner ] && [ "$4" = - ] && [ -n "$peers" ] || return 0
+  case ",$peers," in *"=$3,"*) return 0 ;; esac
+  change_members 60 remove "{\"ID\":\"$1\"}" ||
+    case $answer in *'member not found'*) ;; *) die "the cluster does not let go of the learner $1 at $3, which never started: $(said "$answer")" ;; esac
+  say "$name: the member $1 at $3, a learner that never started and that nobody declares, is removed from the cluster"
 }
 
 add_learner() {
@@ -256,7 +280,7 @@ remove_own_member() {
 
 # A learner becomes a voter when it has caught up; only the leader can do it.
 promote_if_learner() {
-  [ "$learner" = false ] && [ "$(role)" = learner ] || return 0
+  [ "$learner" = false ] && [ "$(role)" != voter ] || return 0
   choose_endpoint "$(other_voters)"
   load_members
   mine=$(own_line)

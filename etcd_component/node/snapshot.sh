@@ -55,21 +55,25 @@ take_snapshot() { # from the member at client URL $1, which $status is of
     die "the snapshot that is taken before an upgrade did not come whole from $1: $(said "$answer"). Nothing was changed; it is safe to run this again"
   }
   rm -f "$file.said"
+  # It is what an upgrade is turned back with, so it is read before anything is changed.
+  snapshot_contents "$file.part"
   mv -f "$file.part" "$file"
   # The last three upgrades' are enough, and a disk that fills is a danger of its own.
   find "$snapshots" -name 'before-*.db' -printf '%T@ %p\n' | sort -rn | sed -n '4,$s/^[^ ]* //p' |
     while read -r old; do rm -f "$old"; done
-  say "$name: snapshot before the upgrade in $file ($(snapshot_contents "$file"))"
+  say "$name: snapshot before the upgrade in $file ($contents)"
 }
 
-snapshot_contents() {
+snapshot_contents() { # sets $contents, of the snapshot in file $1
   utility=$running/bin/etcdutl
   if [ -x "$utility" ]; then
-    shown=$("$utility" snapshot status "$1" -w json) ||
-      die "etcdutl cannot read the snapshot $1; nothing was changed"
-    say "revision $(json revision "$shown"), $(json totalKey "$shown") keys, $(json totalSize "$shown") bytes"
+    snapshot_status=$("$utility" snapshot status "$1" -w json) && [ -n "$(json revision "$snapshot_status")" ] || {
+      rm -f "$1"
+      die "etcdutl cannot read the snapshot that is taken before an upgrade ($1); no member was touched. Look at what it says above, and run \`pulumi up\` again"
+    }
+    contents="revision $(json revision "$snapshot_status"), $(json totalKey "$snapshot_status") keys, $(json totalSize "$snapshot_status") bytes"
   else
-    say "$(stat -c %s "$1") bytes"
+    contents="$(stat -c %s "$1") bytes"
   fi
 }
 

@@ -74,7 +74,12 @@ refuse_to_cut_off() {
   # What somebody put here by hand the others never trusted; what runs here may.
   dropped=''
   repair_is_asked || dropped=$(dropped_authorities)
-  for member in $(members_to_ask); do
+  to_ask=$(members_to_ask)
+  [ -n "$to_ask" ] || [ "$(unit_state)" != active ] || {
+    rm -rf "$new"
+    die "$name: the member list cannot be read, so nobody was asked whether the new certificate is taken. Nothing was changed; run \`pulumi up\` again"
+  }
+  for member in $to_ask; do
     if [ "${member#*=}" = "$peer_url" ] && repair_is_asked; then continue; fi
     doing="trying the new certificate at ${member%%=*}"
     why_not=''

@@ -69,41 +69,49 @@ await_survey() { # as survey_members, with some patience
 # Sets $survey to a line `NAME VERSION CLUSTER-VERSION STORAGE-VERSION ROLE PEER-URL CLIENT-URL` for
 # each member; fails with the reason in $why_not while one does not answer or is not well.
 survey_members() {
-  list=$(members_by_anyone)
-  [ -n "$list" ] || fault "no member answers" || return
-  survey=$(printf '%s\n' "$list" | while read -r id other peer url kind; do
-    [ "$other" != - ] || other="member-$id"
-    if seen=$(request_time=3 request "$peer/version") && [ -n "$(json etcdserver "$seen")" ]; then
-      storage=$(json storage "$seen")
-      say "$other $(json etcdserver "$seen") $(json etcdcluster "$seen") ${storage:--} $kind $peer $url"
-    else
-      say "$other does not answer at $peer"
-    fi
-  done)
-  case $survey in *' does not answer at '*) fault "$(printf '%s\n' "$survey" | grep -m 1 ' does not answer at ')" || return ;; esac
-  unhealthy=$(printf '%s\n' "$survey" | while read -r other _ _ _ _ _ url; do
-    health=$(request_time=5 request "$url/health")
-    case $health in
-      *'"health":"true"'*) ;;
-      *'ALARM'*) say "the alarm $(json reason "$health" | sed 's/ALARM //') is raised: \`etcdctl alarm list\` says where" ;;
-      *) say "$other is not healthy: $(json reason "$health")" ;;
-    esac
-  done | head -n 1)
-  [ -z "$unhealthy" ] || fault "$unhealthy"
+  survey='' broken_learners=''
+  list=$(members_by_anyone) || fault "no member answers" || return
+  read_members "$list" || return
+  each_row survey_member "$table" || return
+  each_row survey_health "$survey" || return
+  [ "$examined" -gt 0 ] || fault "no member tells its version"
 }
 
-members_by_anyone() { # the member lines, by whoever answers first
+survey_member() { # a member line
+  case $2 in -) surveyed="member-$1" ;; *) surveyed=$2 ;; esac
+  if their_versions=$(request_time=3 request "$3/version") && [ -n "$(json etcdserver "$their_versions")" ]; then
+    storage=$(json storage "$their_versions")
+    survey="${survey:+$survey
+}$surveyed $(json etcdserver "$their_versions") $(json etcdcluster "$their_versions") ${storage:--} $5 $3 $4"
+  elif [ "$5" = learner ]; then
+    # It counts for no quorum, and a change of version may be what it waits for.
+    broken_learners="$broken_learners $surveyed at $3"
+  else
+    fault "$surveyed does not answer at $3"
+  fi
+}
+
+survey_health() { # a line of $survey
+  health=$(request_time=5 request "$7/health")
+  case $health in
+    *'"health":"true"'*) ;;
+    *'ALARM'*) fault "the alarm $(json reason "$health" | sed 's/ALARM //') is raised: \`etcdctl alarm list\` says where" ;;
+    *) [ "$5" = learner ] || fault "$1 is not healthy: $(json reason "$health")" ;;
+  esac
+}
+
+members_by_anyone() { # the member list, by whoever answers first
   for url in "$peer_url" $(known_peers | sed 's/^[^=]*=//'); do
-    list=$(request_time=3 request "$url/members") || continue
-    member_lines "$list"
-    return
+    ! request_time=3 request "$url/members" || return 0
   done
+  return 1
 }
 
 # The members run the minor that is left and at most the wanted one, so that a change which was not
 # finished may be finished or turned back, and nothing else begun.
 check_minors() {
   minors=$(minors_that_run)
+  [ -n "$minors" ] || refuse_version "the versions of the members cannot be read"
   for minor in $minors; do
     [ "$minor" = "$wanted" ] || [ "$minor" = "$from" ] ||
       refuse_version "the members run etcd $(printf '%s' "$minors" | tr '\n' ' ' | sed 's/ / and /g'), a change that was not finished. Set etcd_version to a release of one of these first"
@@ -113,21 +121,59 @@ check_minors() {
 check_learners_and_floor() {
   floor=''
   ! older "$from" "$wanted" || floor=$(floor_of "$wanted")
-  while read -r other runs _ _ kind _; do
-    [ "$kind" = voter ] ||
-      refuse_version "$other is a learner. Take its etcd_learner or its line away first"
-    [ "$(minor_of "$runs")" = "$wanted" ] || [ -z "$floor" ] || ! older "$runs" "$floor" ||
-      refuse_version "$other runs etcd $runs, and $wanted may only follow $floor or later. Set etcd_version to such a release of $from first"
-  done <<END
-$survey
-END
+  # What was begun must be finished or turned back, whatever a learner lacks.
+  begun_already=''
+  nobody_has_begun || begun_already=yes
+  [ -z "$broken_learners" ] || [ -n "$begun_already" ] ||
+    refuse_version "a learner does not run:$broken_learners. Take its line away first"
+  each_row check_learner_and_floor "$survey"
+  [ -z "$broken_learners" ] || warn "$name: the change of version goes on without a learner that does not run:$broken_learners"
 }
 
-# A member that joins is sent what the others wrote, and etcd allows it only what they run.
-refuse_to_join_another_minor() { # $1: the peer URL of a member
-  theirs=$(json etcdserver "$(request "$1/version")")
-  [ -z "$version" ] || [ -z "$theirs" ] || [ "$(minor_of "$theirs")" = "$(minor_of "$version")" ] ||
-    die "$name would join with etcd $version, but the cluster runs $theirs; it was not added. Let the members change their version and others join in two steps: set etcd_version to $theirs, or take this instance's line out until the others run $version"
+check_learner_and_floor() { # a line of $survey
+  [ "$5" = voter ] || [ -n "$begun_already" ] ||
+    refuse_version "$1 is a learner. Take its etcd_learner or its line away first"
+  [ "$(minor_of "$2")" = "$wanted" ] || [ -z "$floor" ] || ! older "$2" "$floor" ||
+    refuse_version "$1 runs etcd $2, and $wanted may only follow $floor or later. Set etcd_version to such a release of $from first"
+}
+
+# A member that joins is sent what the others wrote, and etcd allows it only what they run. So all
+# voters are asked, as the member list $1 has them: in a change of version that was not finished some
+# run what this one would run, and the leader does not, and then it never starts.
+refuse_to_join_another_minor() {
+  [ -n "$version" ] || return 0
+  read_members "$1" || die "$name was not added: $why_not"
+  versions_there='' silent_there=''
+  each_row note_version_there "$table"
+  [ -n "$versions_there" ] || die "$name was not added: no voter tells which version it runs:$silent_there. Bring them back and run \`pulumi up\` again"
+  apart='' apart_version='' together=''
+  each_row note_other_minor "$versions_there"
+  if [ -n "$apart" ] && [ -n "$together" ]; then
+    die "$name would join with etcd $version, but the members run different minor versions:$together,$apart; it was not added. A change of version was not finished: take this instance's line out, run \`pulumi up\` until all members run one version, and then add it again"
+  elif [ -n "$apart" ]; then
+    die "$name would join with etcd $version, but the cluster runs $apart_version; it was not added. Let the members change their version and others join in two steps: set etcd_version to $apart_version, or take this instance's line out until the others run $version"
+  fi
+  [ -z "$silent_there" ] || warn "$name: these voters do not tell their version:$silent_there"
+}
+
+note_version_there() { # a member line
+  [ "$5" = voter ] && [ "$3" != "$peer_url" ] || return 0
+  runs_there=$(json etcdserver "$(request_time=3 request "$3/version")")
+  if [ -n "$runs_there" ]; then
+    versions_there="${versions_there:+$versions_there
+}$2 $runs_there"
+  else
+    silent_there="$silent_there $2 at $3"
+  fi
+}
+
+note_other_minor() { # name and version of a voter
+  if [ "$(minor_of "$2")" = "$(minor_of "$version")" ]; then
+    together="${together:+$together,} $1 $2"
+  else
+    [ "$(minor_of "${apart_version:-$2}")" = "$(minor_of "$2")" ] || together=' '
+    apart="${apart:+$apart,} $1 $2" apart_version=$2
+  fi
 }
 
 # ---- before the restart of one member
