@@ -93,7 +93,7 @@ check_data_of_another() {
   if [ -d "$real/member" ] && [ -n "$(mark_value name)" ]; then
     ! marked_as_mine || return 0
     whose="$(mark_value name) of cluster $(mark_value cluster)"
-    [ -z "$owner" ] || [ "$(mark_value owner)" = "$owner" ] || whose="$whose of another stack"
+    [ -z "$owner" ] || [ "$(mark_value owner)" = "$owner" ] || whose="$whose of another stack (or one that was destroyed)"
     [ -z "$(mark_value left)" ] || whose="$whose, which has left it"
     find_fault "$real holds the data of $whose" "move them away, or choose another etcd_data"
   else

@@ -50,7 +50,7 @@ def test_data_that_is_to_be_kept_is_kept_and_not_overwritten_by_a_new_cluster(
     refused = stack.up(check=False)
 
     assert refused.status != 0
-    assert "/data/etcd is not empty and not this instance's" in refused.text
+    assert "/data/etcd holds the data of etcd-1 of cluster etcd" in refused.text
     assert shell(nodes, FIRST, "ls /data/etcd") == "member"
 
 

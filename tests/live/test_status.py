@@ -55,7 +55,7 @@ SPOIL = {
     1: "sed -i 's/^snapshot-count: .*/snapshot-count: 5000/' /etc/etcd/etcd/etcd.yaml"
     " && systemctl restart etcd",
     # Everything is different on disk, and nothing of it runs.
-    2: "cd /etc/etcd/etcd && systemctl disable -q etcd && rm /usr/local/sbin/etcd-node owner"
+    2: "cd /etc/etcd/etcd && systemctl disable -q etcd && rm /usr/local/sbin/etcd-node claim"
     " && sed -i 's/^RestartSec=.*/RestartSec=9s/' /etc/systemd/system/etcd.service"
     " && cp pki/ca.crt pki/ca.old && cat pki/ca.old pki/server.crt >pki/ca.crt"
     " && rm -r /opt/etcd/versions/*",

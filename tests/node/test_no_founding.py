@@ -6,6 +6,7 @@ from tests.node.conftest import Cluster
 from tests.node.members import Members, credentials, eventually
 
 START = "timeout 20 systemctl start etcd"
+LINK = "mkdir -p /opt/etcd/clusters && ln -sfn ../versions/3.6.16 /opt/etcd/clusters/etcd"
 
 
 def seat_lines(members: Members, seq: int) -> list[str]:
