@@ -183,7 +183,8 @@ def run(stack: str, *, lab: bool, confirm: Callable[[str], bool]) -> int:
         if not lab and not confirm("Destroy the rest, and leave them as they are? [y/N] "):
             say("Nothing was changed.")
             return 1
-    leave_alone(stack, {one.urn for one in left})
+    if left or any(is_left_alone(one) for one in state.get("resources") or []):
+        leave_alone(stack, {one.urn for one in left})
     try:
         status = destroy(stack, ["--yes", "--skip-preview"] if lab else [])
     finally:
@@ -214,16 +215,21 @@ def leave_alone(stack: str, urns: set[str]) -> None:
     state = json.loads(pulumi("stack", "export", "--stack", stack))
     changed = False
     for one in (state.get("deployment") or {}).get("resources") or []:
-        inputs, outputs = one.get("inputs") or {}, one.get("outputs")
-        if one["type"] != COMMAND or not outputs or "delete" not in inputs:
-            continue
-        if one["urn"] in urns:
-            changed = outputs.pop("delete", None) is not None or changed
-        elif "delete" not in outputs:
-            outputs["delete"] = inputs["delete"]
+        if is_left_alone(one) and one["urn"] not in urns:
+            one["outputs"]["delete"] = one["inputs"]["delete"]
             changed = True
+        elif one["type"] == COMMAND and one["urn"] in urns:
+            changed = (one.get("outputs") or {}).pop("delete", None) is not None or changed
     if changed:
         pulumi("stack", "import", "--stack", stack, stdin=json.dumps(state))
+
+
+def is_left_alone(resource: Mapping[str, Any]) -> bool:
+    """Whether a Command would be deleted without a run of what its inputs have for that."""
+    inputs, outputs = resource.get("inputs") or {}, resource.get("outputs")
+    return bool(
+        resource["type"] == COMMAND and outputs and "delete" in inputs and "delete" not in outputs
+    )
 
 
 def destroy(stack: str, words: Sequence[str]) -> int:
