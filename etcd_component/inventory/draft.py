@@ -67,7 +67,7 @@ def draft_cluster(group: Group, below: Vars, site: Site, findings: Findings) -> 
         findings.warn(f"{unread} is passed over: {parameters.UNREAD[unread]}")
     settings = _settings(group.place, vars_, site, findings)
     name = name or DEFAULT_CLUSTER
-    seats = [_seat(name, host, vars_, site, findings) for host in group.hosts]
+    seats = [_seat(name, host, {**below, **host.around}, site, findings) for host in group.hosts]
     draft = Draft(group, name, settings, [seat for seat in seats if seat])
     _check_archive_files(draft, vars_, findings)
     return draft
@@ -93,7 +93,7 @@ def _check_levels(group: Group, findings: Findings) -> None:
             cure = "put it on the host's own line"
             findings.wrong(said.place, f"{name} belongs to one host, not to all", cure)
     for host in group.hosts:
-        for name, said in host.own.items():
+        for name, said in {**host.elsewhere, **host.own}.items():
             if name not in PARAMETERS or PARAMETERS[name].level is not Level.CLUSTER:
                 continue
             if name not in group.vars or group.vars[name].value != said.value:
