@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=%-]*")
 _END = "the end of the program"
+_PROOF = re.compile(r"etcd-(node|monitor) [a-z]+ done: \S")
 
 _WRAPPER = """\
 {{
@@ -91,3 +92,28 @@ def program_in(text: str) -> str:
     if found is None:
         raise ValueError("no program in it")
     return found[1]
+
+
+def proves(stdout: str) -> bool:
+    """Whether a run of one of our programs, and nothing else, printed this and came to its end.
+
+    Exit status 0 says little: a key may have a forced command, and a shell may take everything
+    for done. What echoes the command line or its standard input has no such last line either.
+    """
+    return _PROOF.match(stdout.rstrip().rpartition("\n")[2]) is not None
+
+
+def no_proof(name: str, where: str, answered: str | None) -> str:
+    """What to tell a person whose machine has not run a Command; `answered` is None if secret."""
+    if answered is None:
+        answer = "The answer is not shown, since it may hold secrets"
+    elif answered.strip():
+        answer = f"It answered {answered.strip()[-200:]!r}"
+    else:
+        answer = "It answered nothing"
+    return (
+        f"{name}: {where} reports success, but our program did not run there: its last line is"
+        f" missing. {answer}. The login's key may have a forced command (`command=` in"
+        " authorized_keys), or its shell runs no commands. Let it run them, and run `pulumi up`"
+        " again; this step runs again by itself (else raise etcd_repair on the host)"
+    )

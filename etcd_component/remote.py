@@ -5,13 +5,15 @@ go in on standard input. Every text may run again after a half-done run, because
 its update when any input changes, the connection included.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from pulumi_command import local, remote
 
-from etcd_component.contact import command_line
+from etcd_component import previous
+from etcd_component.contact import command_line, no_proof, proves
 from etcd_component.model import Node
 from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
@@ -70,7 +72,7 @@ class Machine:
         stdin: pulumi.Input[str] | None = None,
     ) -> remote.Command:
         """A Command on this node. Without `update`, `create` runs again on any change."""
-        return remote.Command(
+        made = remote.Command(
             name,
             connection=self._connection,
             create=None if self._away else create,
@@ -78,11 +80,29 @@ class Machine:
             delete=None if self._away else delete,
             stdin=stdin,
             add_previous_output_in_env=False,
+            logging=None if self._away else _run_again(name),
             # A replacement must not run the old `delete` after the new `create`.
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(delete_before_replace=True), opts
             ),
         )
+        if not self._away and not pulumi.runtime.is_dry_run():
+            self._demand_proof(made, name, shown=isinstance(stdin, str))
+        return made
+
+    def _demand_proof(self, made: remote.Command, name: str, *, shown: bool) -> None:
+        """Let nothing that waits for this Command begin before it is known to have run."""
+
+        def check(found: Sequence[str | None]) -> str | None:
+            urn, stdout = found
+            if not proves(stdout or ""):
+                where = f"{self._login.user}@{self._login.host}"
+                asyncio.get_running_loop().set_exception_handler(_say_it_once)
+                raise pulumi.RunError(no_proof(name, where, (stdout or "") if shown else None))
+            return urn
+
+        # Whatever depends on a resource waits for its URN.
+        made.__dict__["urn"] = pulumi.Output.all(made.urn, made.stdout).apply(check)
 
     def upload(
         self, name: str, source: str, path: str, opts: pulumi.ResourceOptions
@@ -140,6 +160,27 @@ def collect(
         update=word.apply(lambda given: f'echo "$PULUMI_COMMAND_STDOUT" {given}'),
         opts=opts,
     )
+
+
+def _say_it_once(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Spare a person the trace of everything that waited in vain; the error is told anyway."""
+    if not isinstance(context.get("exception"), pulumi.RunError):
+        loop.default_exception_handler(context)
+
+
+def _run_again(name: str) -> remote.Logging | None:
+    """A value that differs from the state's where the last run of a Command left no proof.
+
+    It changes nothing else: this kind of logging is what there is without it. So the Command is
+    updated, which runs it, and a run after that finds no difference.
+    """
+    before = previous.found().command(name)
+    if before is None:
+        return None
+    said = before.inputs.get("logging")
+    if not proves(before.stdout):
+        said = None if said else remote.Logging.STDOUT_AND_STDERR
+    return remote.Logging.STDOUT_AND_STDERR if said else None
 
 
 def _connection(login: Login) -> remote.ConnectionArgs:

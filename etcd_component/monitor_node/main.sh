@@ -47,6 +47,7 @@ main() {
   [ -z "${ETCD_MONITOR_LIMIT:-}" ] || trap timed_out TERM
   check_claim
   "do_$command"
+  [ "$command" = targets ] || prove
 }
 
 itself=/usr/local/sbin/etcd-monitor

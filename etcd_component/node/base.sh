@@ -1,6 +1,17 @@
 # ---- what both programs share: messages, files, locks, looks at a machine ----
 
-say() { printf '%s\n' "$*"; }
+say() {
+  last_said=$*
+  printf '%s\n' "$last_said"
+}
+
+# The last line of a run that changes something: proof for who started it that this program ran to
+# its end. An SSH server that runs something else in its place may well report success.
+prove() {
+  printf '%s %s done: %s\n' "$me" "$command" "${last_said##*
+}"
+}
+last_said=ready
 warn() { printf 'warning: %s\n' "$*"; }
 die() {
   printf '%s: %s\n' "$me" "$*" >&2

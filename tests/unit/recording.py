@@ -111,6 +111,8 @@ class _Provider(mocks.Mocks):
         if args.typ == "tls:index/privateKey:PrivateKey":
             pem = f"publicKeyPem of {args.name}\n"
             outputs["publicKeyPem"] = UNKNOWN if self._preview else pem
+        if args.typ == "command:remote:Command" and "create" in args.inputs:
+            outputs["stdout"] = UNKNOWN if self._preview else "etcd-node test done: it ran"
         # A certificate's ID is its serial number.
         id_ = str(serial(args.name)) if "Cert" in args.typ else f"{args.name}-id"
         return id_, outputs | self._state.get(args.name, {})
@@ -165,12 +167,13 @@ def record(
     state: State = MappingProxyType({}),
     monitor: MonitorModel | None = None,
     owner: str = OWNER,
+    recording: Recording | None = None,
 ) -> Recording:
     """Run the component for each model and wait until everything is registered.
 
     `owner` is the mark that the stack gives itself in its first run.
     """
-    recording = Recording()
+    recording = Recording() if recording is None else recording
     provider = _Provider(preview=preview, state=state)
     mocks.set_mocks(
         provider,

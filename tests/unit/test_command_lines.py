@@ -6,10 +6,12 @@ import itertools
 import shutil
 import subprocess
 from pathlib import Path
+from unittest import mock
 
+import pulumi
 import pytest
 
-from etcd_component import contact, render
+from etcd_component import contact, previous, render
 from etcd_component.model import Permission, Role
 from tests.unit.recording import Recording, cluster, record
 
@@ -146,3 +148,70 @@ def test_a_transfer_that_broke_off_does_nothing(shell: str) -> None:
 def test_a_program_that_holds_the_end_of_itself_is_not_sent() -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         contact.sent("etcd-node", "echo\nthe end of the program\necho\n")
+
+
+# ---- proof that the program has spoken
+
+
+@pytest.mark.parametrize(
+    "stdout",
+    [
+        "",
+        "\n",
+        "This account is currently not available.\n",
+        "sudo -n sh -s -- claim --cluster etcd\n",
+        contact.sent("etcd-node", render.node_program()),
+        render.monitor_program(),
+        "etcd-node rollout done: it ran\nand then something else\n",
+        "etcd-node rollout done: ",
+    ],
+)
+def test_what_is_no_proof(stdout: str) -> None:
+    assert not contact.proves(stdout)
+
+
+def test_the_last_line_of_a_run_is_proof() -> None:
+    assert contact.proves("etcd-1: the machine is fit\netcd-node claim done: the machine is fit\n")
+    assert contact.proves("etcd-monitor serve done: all 3 targets are scraped")
+
+
+def test_a_run_without_proof_fails_and_nothing_follows_it() -> None:
+    for name, said in (("etcd-1-node", "Welcome!"), ("etcd-2-tls", "a secret")):
+        recording = Recording()
+        with pytest.raises(pulumi.RunError) as failed:
+            record(cluster(3), state={name: {"stdout": said}}, recording=recording)
+        told = str(failed.value)
+        assert told.startswith(f"{name}: admin@10.10.10.1")
+        assert "our program did not run there" in told
+        assert "forced command" in told
+        # What comes on standard input may be echoed.
+        assert ("It answered 'Welcome!'" in told) is (name == "etcd-1-node")
+        assert "a secret" not in told
+        commands = set(recording.commands)
+        assert name in commands
+        assert "etcd-1-rollout" not in commands
+        if name == "etcd-1-node":
+            assert not {"etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-seat"} & commands
+
+
+def test_a_preview_asks_for_no_proof() -> None:
+    state = {"etcd-1-node": {"stdout": "nothing that proves anything"}}
+    assert "etcd-1-rollout" in record(cluster(1), preview=True, state=state).commands
+
+
+def _logging(stdout: str, *before: str) -> object:
+    """How a Command is registered after a run that printed this, and was registered like that."""
+    inputs = {"create": "etcd-node claim", **({"logging": before[0]} if before else {})}
+    found = previous.Previous(
+        commands={"etcd-1-node": previous.Command("etcd-1-node", inputs, stdout, "")}
+    )
+    with mock.patch("etcd_component.previous.found", return_value=found):
+        return record(cluster(1)).command("etcd-1-node").inputs.get("logging")
+
+
+def test_a_command_without_proof_runs_again_and_then_never_again() -> None:
+    proof = "etcd-node claim done: the machine is fit"
+    assert _logging(proof) is None
+    assert _logging("") == "stdoutAndStderr"
+    assert _logging(proof, "stdoutAndStderr") == "stdoutAndStderr"
+    assert _logging("", "stdoutAndStderr") is None
