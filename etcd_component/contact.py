@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=%-]*")
 _END = "the end of the program"
-_PROOF = re.compile(r"etcd-(node|monitor) [a-z]+ done: \S")
+_PROOF = re.compile(r"\S.* \[etcd-(node|monitor) [a-z]+ done\]")
 
 _WRAPPER = """\
 {{
@@ -100,7 +100,7 @@ def proves(stdout: str) -> bool:
     Exit status 0 says little: a key may have a forced command, and a shell may take everything
     for done. What echoes the command line or its standard input has no such last line either.
     """
-    return _PROOF.match(stdout.rstrip().rpartition("\n")[2]) is not None
+    return _PROOF.fullmatch(stdout.rstrip().rpartition("\n")[2]) is not None
 
 
 def no_proof(name: str, where: str, answered: str | None) -> str:

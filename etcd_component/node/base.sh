@@ -8,8 +8,8 @@ say() {
 # The last line of a run that changes something: proof for who started it that this program ran to
 # its end. An SSH server that runs something else in its place may well report success.
 prove() {
-  printf '%s %s done: %s\n' "$me" "$command" "${last_said##*
-}"
+  printf '%s [%s %s done]\n' "${last_said##*
+}" "$me" "$command"
 }
 last_said=ready
 warn() { printf 'warning: %s\n' "$*"; }

@@ -96,7 +96,7 @@ gate() {
     # One that has gone down meanwhile has nothing to lose.
     [ "$(unit_state)" = active ] || return 0
     [ "$(date +%s)" -lt "$give_up" ] ||
-      die "$name is not restarted, since the cluster could lose its quorum: $why_not. Mend that and run \`pulumi up\` again"
+      die "$name is not restarted, since the cluster could lose its quorum: $why_not. Mend that and run \`pulumi up\` again; a member that will not come back goes first with etcd_lost on its host"
     sleep 0.5
   done
   each_row remove_abandoned "$table"

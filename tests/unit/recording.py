@@ -112,7 +112,7 @@ class _Provider(mocks.Mocks):
             pem = f"publicKeyPem of {args.name}\n"
             outputs["publicKeyPem"] = UNKNOWN if self._preview else pem
         if args.typ == "command:remote:Command" and "create" in args.inputs:
-            outputs["stdout"] = UNKNOWN if self._preview else "etcd-node test done: it ran"
+            outputs["stdout"] = UNKNOWN if self._preview else "it ran [etcd-node test done]"
         # A certificate's ID is its serial number.
         id_ = str(serial(args.name)) if "Cert" in args.typ else f"{args.name}-id"
         return id_, outputs | self._state.get(args.name, {})

@@ -162,8 +162,8 @@ def test_a_program_that_holds_the_end_of_itself_is_not_sent() -> None:
         "sudo -n sh -s -- claim --cluster etcd\n",
         contact.sent("etcd-node", render.node_program()),
         render.monitor_program(),
-        "etcd-node rollout done: it ran\nand then something else\n",
-        "etcd-node rollout done: ",
+        "it ran [etcd-node rollout done]\nand then something else\n",
+        "[etcd-node rollout done]",
     ],
 )
 def test_what_is_no_proof(stdout: str) -> None:
@@ -171,8 +171,8 @@ def test_what_is_no_proof(stdout: str) -> None:
 
 
 def test_the_last_line_of_a_run_is_proof() -> None:
-    assert contact.proves("etcd-1: the machine is fit\netcd-node claim done: the machine is fit\n")
-    assert contact.proves("etcd-monitor serve done: all 3 targets are scraped")
+    assert contact.proves("etcd-1: fit\netcd-1: fit [etcd-node claim done]\n")
+    assert contact.proves("all 3 targets are scraped [etcd-monitor serve done]")
 
 
 def test_a_run_without_proof_fails_and_nothing_follows_it() -> None:
@@ -210,7 +210,7 @@ def _logging(stdout: str, *before: str) -> object:
 
 
 def test_a_command_without_proof_runs_again_and_then_never_again() -> None:
-    proof = "etcd-node claim done: the machine is fit"
+    proof = "the machine is fit [etcd-node claim done]"
     assert _logging(proof) is None
     assert _logging("") == "stdoutAndStderr"
     assert _logging(proof, "stdoutAndStderr") == "stdoutAndStderr"
