@@ -53,7 +53,8 @@ def test_a_login_with_another_shell_is_as_good(
         ask(stack).assert_one_healthy_cluster("etcd-1")
         assert not stack.preview().changed
         stack.destroy()
-        assert traces(nodes, FIRST) == []
+        # The programs stay, unless etcd_rm_pkg says otherwise.
+        assert traces(nodes, FIRST) == ["/opt/etcd"]
 
 
 @pytest.mark.parametrize("command", ["/bin/true", "/bin/cat"])
