@@ -35,20 +35,10 @@ cat >"$sent/{name}" <<'{end}' ||
 {program}{end}
   refuse "the program cannot be written in $run; nothing was changed. \
 Free space there and in /tmp, and run \\`pulumi up\\` again"
-program() {{ sh "$sent/{name}" "$@" </dev/null; }}
-{steps}
+sh "$sent/{name}" "$@" </dev/null
 exit
 }}
 """
-
-_CLAIM = """\
-if [ "$1" = claim ]; then
-  shift
-  program preflight "$@"
-  program own "$@"
-else
-  program "$@"
-fi"""
 
 
 def quoted(word: str) -> str:
@@ -81,9 +71,7 @@ def sent(name: str, program: str) -> str:
     """
     if f"\n{_END}\n" in program or not program.endswith("\n"):
         raise ValueError(f"the program {name} cannot be sent")
-    # A program that checks and claims in one step does so by itself.
-    steps = 'program "$@"' if "\ndo_claim()" in program else _CLAIM
-    return _WRAPPER.format(name=name, run=f"/run/{name}", program=program, end=_END, steps=steps)
+    return _WRAPPER.format(name=name, run=f"/run/{name}", program=program, end=_END)
 
 
 def program_in(text: str) -> str:
