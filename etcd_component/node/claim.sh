@@ -227,8 +227,8 @@ mark_value() { # mark_value KEY
 # The data directory is the etcd user's, so that user writes there: root could be led astray by a link.
 write_mark() {
   [ -s "$etc/claim" ] || return 0
+  # shellcheck disable=SC2016  # the inner shell expands it
   { say "cluster=$cluster" && say "name=$(claim_value name)" && say "owner=$(claim_value owner)" && say "$@"; } |
-    # shellcheck disable=SC2016  # the inner shell expands it
     setpriv --reuid etcd --regid etcd --clear-groups sh -c \
       'umask 077 && cat >"$1/.etcd-node.new" && mv -f "$1/.etcd-node.new" "$1/.etcd-node"' sh "$real"
 }
