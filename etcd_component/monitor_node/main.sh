@@ -8,6 +8,7 @@ export LC_ALL
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
 me=etcd-monitor
+readonly me
 
 usage() {
   cat <<'END'
@@ -29,6 +30,7 @@ END
 
 main() {
   command=${1:-help}
+  readonly command
   case $command in
     help | -h | --help) usage && return ;;
     targets | preflight | claim | software | files | serve | erase) ;;

@@ -8,6 +8,7 @@ export LC_ALL
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
 me=etcd-node
+readonly me
 
 usage() {
   cat <<'END'
@@ -49,6 +50,7 @@ END
 
 main() {
   command=${1:-help}
+  readonly command
   case $command in
     help | -h | --help) usage && return ;;
     status | facts | stamp | preflight | claim | binary | tls | config | seat | rollout | access | role | user | droprole | dropuser | undeclared | metrics | exporter | answer | expel | leave | erase) ;;

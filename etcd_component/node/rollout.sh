@@ -123,11 +123,11 @@ can_note_starts() {
   [ "$noted" = yes ]
 }
 
-# Sets $why_not when it fails, else $me and $leader to IDs, and $heir to ID and name of the voter
+# Sets $why_not when it fails, else $my_id and $leader to IDs, and $heir to ID and name of the voter
 # with the lowest number; none in a cluster of one. Members are rolled out by their numbers, so that
 # one has been restarted already and need not hand over again.
 examine_others() {
-  me='' heir='' lowest='' ailing=''
+  my_id='' heir='' lowest='' ailing=''
   list=$(etcd "$endpoint" cluster/member/list '{}') || fault "$endpoint gives no member list: $(said "$list")" || return
   read_members "$list" || return
   examine_alarms || return
@@ -137,12 +137,12 @@ examine_others() {
   { [ -n "$(json cluster_id "$reference")" ] && [ -n "$(json raftAppliedIndex "$reference")" ]; } ||
     fault "the status of $endpoint cannot be read" || return
   each_row examine_row "$table" || return
-  [ -n "$me" ] || fault "$endpoint does not list $name as a member"
+  [ -n "$my_id" ] || fault "$endpoint does not list $name as a member"
 }
 
 examine_row() { # a member line
   id=$1 other=$2 peer=$3 their_url=$4 kind=$5
-  case $peer in "$peer_url" | "$new_peer_url") me=$id served=$their_url && return ;; esac
+  case $peer in "$peer_url" | "$new_peer_url") my_id=$id served=$their_url && return ;; esac
   if [ "$kind" = learner ]; then
     examine_member || ailing="$ailing $why_not."
   else
@@ -193,7 +193,7 @@ lag_between() { # how many applied entries the second status is behind the first
 # ---- the leader hands over first
 
 hand_over_leadership() {
-  [ -n "$heir" ] && [ "$leader" = "$me" ] || return 0
+  [ -n "$heir" ] && [ "$leader" = "$my_id" ] || return 0
   doing="handing the leadership over"
   answer=$(etcd "$served" maintenance/transfer-leadership "{\"targetID\":\"${heir%% *}\"}") ||
     die "$name is the leader and could not hand over to ${heir#* }: $(said "$answer")"
