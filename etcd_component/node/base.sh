@@ -12,7 +12,7 @@ prove() {
 }" "$me" "$command"
 }
 last_said=ready
-warn() { printf 'warning: %s\n' "$*"; }
+warn() { say "warning: $*"; }
 die() {
   printf '%s: %s\n' "$me" "$*" >&2
   exit 1
