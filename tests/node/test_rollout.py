@@ -119,21 +119,12 @@ def out_of_space(three: Members, lab: Lab) -> None:
     three.call(1, "maintenance/alarm", alarm, three.token(1))
 
 
-def unstarted(three: Members, lab: Lab) -> None:
-    body = {"peerURLs": [f"https://{SUBNET}.250:2380"], "isLearner": True}
-    eventually(
-        "etcd takes a learner",
-        lambda: "member" in three.call(1, "cluster/member/add", body, three.token(1)),
-    )
-
-
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
         (down, f"etcd-3 at https://{SUBNET}.12:2379 does not answer"),
         (unreachable, f"etcd-3 at https://{SUBNET}.12:2379 does not answer"),
         (out_of_space, "the alarm NOSPACE is raised: compact and defragment, then `etcdctl alarm"),
-        (unstarted, f"at https://{SUBNET}.250:2380 never started"),
     ],
 )
 def test_a_restart_is_refused_while_the_cluster_is_not_well(
