@@ -119,7 +119,7 @@ def test_the_data_of_another_cluster_are_not_this_one_s(cluster: Cluster) -> Non
 
     assert code == 1
     assert "the client port 2379 is held by `etcd`" in said
-    assert "/data/etcd is not empty and not this instance's" in said
+    assert "/data/etcd holds the data of etcd-1 of cluster etcd" in said
     assert "2480" not in said
 
 
