@@ -228,9 +228,9 @@ mark_value() { # mark_value KEY
 write_mark() {
   [ -s "$etc/claim" ] || return 0
   # shellcheck disable=SC2016  # the inner shell expands it
+  into='umask 077 && cat >"$1/.etcd-node.new" && mv -f "$1/.etcd-node.new" "$1/.etcd-node"'
   { say "cluster=$cluster" && say "name=$(claim_value name)" && say "owner=$(claim_value owner)" && say "$@"; } |
-    setpriv --reuid etcd --regid etcd --clear-groups sh -c \
-      'umask 077 && cat >"$1/.etcd-node.new" && mv -f "$1/.etcd-node.new" "$1/.etcd-node"' sh "$real"
+    sed '/^$/d' | setpriv --reuid etcd --regid etcd --clear-groups sh -c "$into" sh "$real"
 }
 
 # Does the mark in the data directory name this instance, and has it not left its cluster?

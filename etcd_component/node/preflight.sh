@@ -19,7 +19,7 @@ look_at_machine() {
 
 check_programs() {
   require_systemd
-  needed='systemctl curl awk sed grep sha256sum flock timeout readlink useradd ss ip'
+  needed='systemctl curl awk sed grep sha256sum flock setpriv timeout readlink useradd ss ip'
   case $method in archive | upload) needed="$needed tar gzip" ;; esac
   # shellcheck disable=SC2086  # several
   missing=$(missing_of $needed)
