@@ -131,7 +131,8 @@ class Instance(pulumi.ComponentResource):
             label = f"{self._model.name}-{self._model.node.address}"
             again = f"-{self._model.reseat}" if self._model.reseat else ""
             again += f"-repair-{self._model.repair}" if self._model.repair else ""
-            path = f"/var/tmp/etcd-{settings.version}-{label}{again}.tar.gz"  # noqa: S108
+            # In the login's own directory: where others can write, a link could be in its place.
+            path = f"etcd-{settings.version}-{label}{again}.tar.gz"
             options.append(("--archive", path))
             needed.append(
                 self._machine.upload(

@@ -19,8 +19,8 @@ do_erase() {
   rm -rf "${etc:?}"
   # What stays belongs to it.
   [ -n "$kept" ] || ! getent passwd "$user" >/dev/null || userdel "$user"
-  rm -f "$itself" "$run"/*
-  rmdir "$run" 2>/dev/null || :
+  rm -f "$itself"
+  rm -rf "${run:?}"
   say "the monitor is off this machine.$kept"
 }
 

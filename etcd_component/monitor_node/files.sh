@@ -67,7 +67,8 @@ own_data_directory() {
   say "$data" | put "$etc/data" 644 root:root
   say "$real" | put "$etc/real-data" 644 root:root
   mkdir -p "$real"
-  : >"$real/.etcd-monitor"
+  # Once only: later the directory is another user's, who could put a link there.
+  [ -e "$real/.etcd-monitor" ] || (set -C && : >"$real/.etcd-monitor")
   chmod 700 "$real"
   chown "$user:$user" "$real"
 }

@@ -8,14 +8,11 @@ do_software() {
     say "VictoriaMetrics $here is here already"
     return
   fi
-  DEBIAN_FRONTEND=noninteractive
-  export DEBIAN_FRONTEND
   : >"$etc/installing"
-  policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ] || grep -qs '^# Written by etcd-monitor' "$policy"; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\n# Written by etcd-monitor\nexit 101\n' | put "$policy" 755 root:root
-  fi
+  rm -rf "${etc:?}"/.apt-*
+  work=$(mktemp -d "$etc/.apt-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  hold_units_back "$work" 'victoria-metrics | victoria-metrics.* | victoria-metrics-* | vmalert*'
   doing="installing victoria-metrics with apt-get"
   said=$(install_package 2>&1) ||
     die "apt-get could not install victoria-metrics: $(printf '%s\n' "$said" | tail -n 5). Mend that and run \`pulumi up\` again"
@@ -26,8 +23,10 @@ do_software() {
 
 install_package() {
   # A run that was killed may have left this half done.
-  dpkg --configure -a
+  install_quietly "$work" dpkg --configure -a
   apt_get_install || { apt-get -qq update && apt_get_install; }
 }
 
-apt_get_install() { apt-get -qq -y --no-install-recommends install victoria-metrics; }
+apt_get_install() {
+  install_quietly "$work" apt-get -qq -y -o DPkg::Path="$work:$PATH" --no-install-recommends install victoria-metrics
+}

@@ -25,27 +25,77 @@ find_fault() { # what is wrong, and the cure
 }
 
 lock() { # hold the lock of that name, as file descriptor 9, until this program ends
-  mkdir -p "$run"
   while :; do
-    exec 9>"$run/$1.lock"
+    make_lock_directory
+    exec 9>"$run/locks/$1.lock"
     flock -w 2 9 || {
       say "waiting for another $me, which is at work here"
       flock -w 610 9 ||
-        die "another $me has been at work here for ten minutes; see \`fuser -v $run/$1.lock\`"
+        die "another $me has been at work here for ten minutes; see \`fuser -v $run/locks/$1.lock\`"
     }
     # The one that was waited for may have removed the file, and then this lock locks nothing.
     case $(readlink "/proc/$$/fd/9") in *'(deleted)') ;; *) break ;; esac
   done
 }
 
-# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner. When it cannot be
-# written, what was there before stays, and nothing half-written is left, also where the caller is a
-# condition, in which the shell goes on after an error.
+# Whoever can open a file can lock it, so locks are where only root can look.
+make_lock_directory() {
+  mkdir -p "$run"
+  (umask 077 && mkdir "$run/locks" 2>/dev/null) || :
+  [ "$(stat -c '%u %a %F' "$run/locks" 2>/dev/null)" = '0 700 directory' ] ||
+    die "$run/locks is not a directory of root with mode 700, so other users could lock what is in it; remove it and run this again"
+}
+
+# Replace file $1 by standard input, atomically; $2 is the mode, $3 the owner. Only where nobody but
+# root can write: elsewhere put_among_others. When it cannot be written, what was there before stays,
+# and nothing half-written is left, also where the caller is a condition, in which the shell goes on
+# after an error.
 put() {
   { cat >"$1.$$" && chown "$3" "$1.$$" && chmod "$2" "$1.$$" && mv -f "$1.$$" "$1"; } || {
     rm -f "$1.$$"
     die "$1 cannot be written; what was there before stays. Free space there (\`df\` shows it) and run this again"
   }
+}
+
+# The same in a directory in which other users can write, too. They know the name of the process, and
+# could put a link where root is about to write: so it is written in a directory of root's alone,
+# which stays the same directory under whatever name.
+put_among_others() {
+  private=$(mktemp -d "$1.XXXXXX")
+  if (cd "$private" && [ "$(stat -c '%u %a' .)" = '0 700' ] && put new "$2" "$3" && mv -fT new "../${1##*/}"); then
+    rm -rf "$private"
+  else
+    rm -rf "$private"
+    return 1
+  fi
+}
+
+# Fill directory $1 with programs that come before those by which packages of Debian start, stop and
+# enable units. They leave out units whose name matches the pattern $2 and hand on all others. So
+# nothing is changed outside of this process, and nothing is left behind when it is killed.
+hold_units_back() {
+  for program in deb-systemd-invoke invoke-rc.d deb-systemd-helper; do
+    command -v "$program" >/dev/null 2>&1 || continue
+    sed "s/UNITS/$2/" >"$1/$program" <<'END'
+#!/bin/sh
+PATH=${PATH#"${0%/*}:"} named=no enables=no
+for word; do
+  case $word in enable) enables=yes ;; UNITS) named=yes ;; esac
+done
+case ${0##*/}:$named:$enables in
+  deb-systemd-helper:*:no | *:no:*) exec "${0##*/}" "$@" ;;
+esac
+END
+    chmod 755 "$1/$program"
+  done
+}
+
+# Run a command that installs packages, with what directory $1 holds back and without questions.
+install_quietly() {
+  first_on_path=$1
+  shift
+  # needrestart would restart what runs with files that were replaced.
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 PATH="$first_on_path:$PATH" "$@"
 }
 
 # Print section $1 of the text in $2: the lines between `--- $1` and the next `--- `.

@@ -19,6 +19,7 @@ install_archive() {
   # A link there leads to programs that are not ours.
   if [ ! -L "$release_dir" ] && [ "$(reported_version "$release_dir/bin/etcd")" = "$version" ]; then
     say "etcd $version is here already"
+    forget_upload
     return
   fi
   case $(architecture) in
@@ -40,6 +41,7 @@ install_archive() {
   mv -T "$work/release" "$release_dir"
   ! command -v restorecon >/dev/null 2>&1 || restorecon -R /opt/etcd || :
   say "etcd $version is installed in $release_dir"
+  forget_upload
 }
 
 unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its place
@@ -58,9 +60,7 @@ unpack_archive() { # $work/etcd.tar.gz to $work/release, as it will stand in its
 
 fetch_archive() {
   if [ "$method" = upload ]; then
-    [ -s "$archive" ] ||
-      die "the uploaded archive $archive is not on this machine any more; \`pulumi up --replace\` with the URN of this instance's archive uploads it again"
-    cp "$archive" "$1"
+    take_upload "$1"
     return
   fi
   archive_address=$(printf '%s' "$url" | sed "s/{version}/$version/g; s/{arch}/$(architecture)/g")
@@ -72,8 +72,33 @@ fetch_archive() {
     die "could not fetch $address_shown; nothing was installed. If this machine cannot reach it, set etcd_archive_url to a mirror, or etcd_install to upload"
 }
 
+# Others may be able to write where an upload is. So root reads no link, no pipe, and nothing that
+# another user has put there.
+take_upload() {
+  shown=$archive
+  case $archive in /*) ;; *) shown=$(pwd -P)/$archive ;; esac
+  doing="reading $shown"
+  case $(stat -c '%u %F' "$archive" 2>/dev/null) in
+    '' | *' regular empty file')
+      die "the uploaded archive $shown is not on this machine any more; \`pulumi up --replace\` with the URN of this instance's archive uploads it again"
+      ;;
+    '0 regular file' | "${SUDO_UID:-0} regular file") ;;
+    *) die "$shown is no plain file of root or of the login, so it is not the archive that was uploaded; nothing was installed. See who put it there, remove it, and run \`pulumi up --replace\` with the URN of this instance's archive" ;;
+  esac
+  dd if="$archive" of="$1" iflag=nofollow,nonblock bs=1M status=none ||
+    die "the uploaded archive $shown cannot be read; nothing was installed"
+}
+
+# What Pulumi has uploaded has a name without a directory. Another file is somebody's own.
+forget_upload() {
+  case $method:$archive in
+    upload:*/* | upload:) ;;
+    upload:*) rm -f "$archive" ;;
+  esac
+}
+
 install_package() {
-  if [ -x /usr/bin/etcd ] && [ "$(reported_version /usr/bin/etcd)" = "$version" ]; then
+  if [ -x /usr/bin/etcd ] && [ "$(reported_version /usr/bin/etcd)" = "$version" ] && package_is_whole; then
     say "etcd $version is here already"
   elif command -v apt-get >/dev/null 2>&1; then
     install_deb
@@ -85,9 +110,15 @@ install_package() {
   fi
 }
 
+# An installation that was killed may have left it unconfigured, or not held.
+package_is_whole() {
+  case $(dpkg-query -W -f '${db:Status-Want} ${db:Status-Status}' etcd-server 2>/dev/null || :) in
+    'hold installed' | '') ;;
+    *) return 1 ;;
+  esac
+}
+
 install_deb() {
-  DEBIAN_FRONTEND=noninteractive
-  export DEBIAN_FRONTEND
   doing="asking apt-get for etcd-server"
   apt-get -q update >&2 || die "apt-get update fails; mend the machine's package sources, or set etcd_install to archive"
   candidate=$(apt-cache policy etcd-server | sed -n 's/^ *Candidate: //p')
@@ -97,14 +128,17 @@ install_deb() {
   esac
   # Debian's package starts a lone etcd of its own as soon as it is installed, and restarts it on
   # each package upgrade without asking the cluster.
-  policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
+  mkdir -p "$versions"
+  rm -rf "${versions:?}"/.new-*
+  work=$(mktemp -d "$versions/.new-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  hold_units_back "$work" 'etcd | etcd.* | etcd-* | etcd@*'
   doing="installing etcd-server with apt-get"
-  apt-get -q -y install etcd-server etcd-client >&2 || die "apt-get could not install etcd-server and etcd-client"
+  # An installation that was killed has to be ended first.
+  install_quietly "$work" dpkg --configure -a >&2 || warn "dpkg --configure -a fails"
+  install_quietly "$work" apt-get -q -y -o DPkg::Path="$work:$PATH" --allow-change-held-packages \
+    install etcd-server etcd-client >&2 ||
+    die "apt-get could not install etcd-server and etcd-client"
   apt-mark hold etcd-server etcd-client >/dev/null
   # Enabled, it would start at the next boot. Our own unit of that name stands before it.
   [ -e /etc/systemd/system/etcd.service ] || systemctl disable --now -q etcd.service 2>/dev/null || :

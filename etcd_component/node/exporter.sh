@@ -16,7 +16,7 @@ save_metrics() {
   mkdir -p "$run"
   say "$text" | put "$told" 644 root:root
   if [ -n "$textfile" ]; then
-    say "$text" | put "$textfile/etcd-$cluster.prom" 644 root:root
+    say "$text" | put_among_others "$textfile/etcd-$cluster.prom" 644 root:root
   fi
   # A flood of connections makes systemd give the socket up; a flood that goes on is let in for a
   # moment only, since each connection is a process.
@@ -243,7 +243,7 @@ stop_writing() {
   [ -e "$units/$exporter.service" ] || return 0
   former=$(textfile_directory <"$units/$exporter.service")
   # One that was killed while it wrote has left a part.
-  [ -z "$former" ] || rm -f "$former/etcd-$cluster.prom" "$former/etcd-$cluster.prom".*
+  [ -z "$former" ] || rm -rf "$former/etcd-$cluster.prom" "$former/etcd-$cluster.prom".*
 }
 
 take_exporter_away() {

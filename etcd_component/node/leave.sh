@@ -142,14 +142,16 @@ do_erase() {
   doing="removing files"
   kept='' data_stay=false
   [ -z "$real" ] || ! [ -d "$real" ] || erase_data
-  [ -z "$name" ] || rm -f /var/tmp/etcd-*-"$name"-*.tar.gz
+  [ -z "$name" ] || erase_uploads
   [ ! -d "$snapshots" ] || erase_snapshots
   # The claim goes last, so that one that is cut off here can be run again.
   [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/claim" -delete
   rm -rf "$running" "$stamp" "$leader_seen" "$clock_seen" "$founding"
   erase_what_is_shared
-  rm -f "$run/$cluster.lock" "$run/machine.lock"
-  rmdir "$run" 2>/dev/null || :
+  rm -f "$run/locks/$cluster.lock"
+  # Whoever waits for it looks for another one when this is gone; whoever holds it keeps it.
+  flock -n "$run/locks/machine.lock" rm -f "$run/locks/machine.lock" || :
+  rmdir "$run/locks" "$run" 2>/dev/null || :
   say "${name:-$cluster} is off this machine.$kept"
 }
 
@@ -170,6 +172,12 @@ erase_data() {
     remove_data_directory
     kept=" Its data in $real are deleted."
   fi
+}
+
+# What an upload has left that was never installed, in the home directory of who logs in here.
+erase_uploads() {
+  home=$(getent passwd "${SUDO_UID:-0}" | cut -d : -f 6)
+  [ ! -d "$home" ] || (cd "$home" && rm -f etcd-*-"$name"-*.tar.gz)
 }
 
 erase_snapshots() {
@@ -200,7 +208,7 @@ erase_what_is_shared() {
   fi
   rm -rf "${etc:?}"
   rmdir /etc/etcd 2>/dev/null || :
-  rm -f "$run/programs.lock" "$itself"
+  rm -f "$run/locks/programs.lock" "$itself"
 }
 
 erase_software() {

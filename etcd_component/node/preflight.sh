@@ -12,6 +12,7 @@ look_at_machine() {
   check_port "$peer_port" peer
   check_data_directory
   check_disk
+  check_upload
   check_clock
   [ -z "$findings" ] || die "this machine cannot be $name yet; nothing was changed:$findings"
   say "$name: the machine is fit ($(architecture), $(free_mib "$(existing_parent "$real")") MiB free)"
@@ -109,19 +110,31 @@ check_disk() {
     find_fault "only ${free:-0} MiB are free for $data" "free at least 512 MiB (the quota and as much again is a good size)"
     return
   fi
-  probe_file=$place/.etcd-node.$$
-  # etcd writes small records and waits for the disk after each; this does the same.
-  seconds=$(timeout 20 dd if=/dev/zero of="$probe_file" bs=2300 count=20 oflag=dsync 2>&1 |
-    sed -n 's/.*copied, \([0-9.e-]*\) s,.*/\1/p')
-  if ! [ -e "$probe_file" ]; then
+  probe_directory=$(mktemp -d "$place/.etcd-node.XXXXXX" 2>/dev/null) || {
     find_fault "nothing can be written under $place" "mount it writable, or choose another etcd_data"
     return
-  fi
-  rm -f "$probe_file"
+  }
+  # etcd writes small records and waits for the disk after each; this does the same. In a directory of
+  # root's alone, because the one above may be another user's, who could put a link there.
+  seconds=$(
+    trap 'rm -rf "$probe_directory"' EXIT
+    cd "$probe_directory" && [ "$(stat -c '%u %a' .)" = '0 700' ] &&
+      timeout 20 dd if=/dev/zero of=probe bs=2300 count=20 oflag=dsync 2>&1 |
+      sed -n 's/.*copied, \([0-9.e-]*\) s,.*/\1/p'
+  )
   milliseconds=$(awk -v s="${seconds:-20}" 'BEGIN { printf "%.1f", s / 20 * 1000 }')
   if awk -v ms="$milliseconds" 'BEGIN { exit !(ms > 10) }'; then
     warn "$name: the disk under $place needs $milliseconds ms for a synchronous write; etcd wants less than 10 ms. Use an SSD, or expect elections"
   fi
+}
+
+# Pulumi uploads into the directory where this runs: the login's home.
+check_upload() {
+  [ "$method" = upload ] || return 0
+  home=$(pwd -P)
+  case $(stat -c %A . 2>/dev/null) in
+    *w?) find_fault "everybody can write in $home, where the login's uploads go" "chmod o-w $home, or use another login" ;;
+  esac
 }
 
 # `clock` is the time of the machine that runs Pulumi when this run began. All nodes are held

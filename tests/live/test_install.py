@@ -27,12 +27,21 @@ def archive(lab: Lab) -> str:
     return str(file)
 
 
+@pytest.mark.parametrize("login", ["root", "admin"])
 def test_an_archive_is_uploaded_where_nodes_reach_no_server(
-    nodes: Lab, project: Project, ask: Ask
+    nodes: Lab, project: Project, ask: Ask, login: str
 ) -> None:
     variables = {"etcd_install": "upload", "etcd_archive_file": archive(nodes)}
-    stack = project.stack({"sshUser": "admin"} | inventory(nodes, 1, **variables))
+    stack = project.stack({"sshUser": login} | inventory(nodes, 1, **variables))
+    # In a directory of everybody a link could stand where the archive goes.
+    shell(nodes, FIRST, "echo untouched >/srv/victim; chmod 644 /srv/victim")
+    name = f"etcd-{VERSION}-etcd-1-{nodes.address(0)}.tar.gz"
+    plant = f"ln -sfn /srv/victim /var/tmp/{name}; ln -sfn /srv/victim /tmp/{name}"
+    shell(nodes, FIRST, f"setpriv --reuid=nobody --clear-groups sh -c '{plant}'")
     stack.up()
+    assert shell(nodes, FIRST, "cat /srv/victim").strip() == "untouched"
+    assert shell(nodes, FIRST, "ls /root/etcd-* /home/admin/etcd-* 2>/dev/null; :") == ""
+    shell(nodes, FIRST, f"rm /srv/victim /var/tmp/{name} /tmp/{name}")
     ask(stack).assert_one_healthy_cluster("etcd-1")
     before = process(nodes, FIRST)
     assert stack.up().changed == {}

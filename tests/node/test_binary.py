@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.node.conftest import SUBNET, Cluster
-from tests.node.members import VERSION, Members
+from tests.node.members import VERSION, Members, credentials, eventually
 
 PLACE = f"/opt/etcd/versions/{VERSION}"
 
@@ -157,10 +157,16 @@ WantedBy=multi-user.target
 END
 cat >etcd-server/DEBIAN/postinst <<'END'
 #!/bin/sh
+# As debhelper writes it.
 set -e
-deb-systemd-helper enable etcd.service
+if deb-systemd-helper --quiet was-enabled etcd.service; then
+  deb-systemd-helper enable etcd.service >/dev/null || true
+fi
+[ ! -e /srv/repository/slowly ] || sleep 300
 systemctl daemon-reload
-deb-systemd-invoke start etcd.service
+if [ -n "$2" ]; then action=restart; else action=start; fi
+deb-systemd-invoke $action etcd.service
+deb-systemd-invoke start other.service || true
 END
 chmod 755 etcd-server/DEBIAN/postinst
 for package in etcd-server etcd-client; do
@@ -190,6 +196,73 @@ def packaged(one: Members) -> Iterator[Members]:
     one.put_binary(1)
     yield one
     one.shell(1, _NO_REPOSITORY, check=False)
+
+
+def is_left_alone(members: Members) -> bool:
+    """Whether the package's own etcd has not run and will not at the next boot."""
+    active = members.shell(1, "systemctl is-active etcd", check=False)
+    enabled = members.shell(1, "systemctl is-enabled etcd", check=False)
+    data = members.shell(1, "ls -A /var/lib/etcd", check=False)
+    wanted = members.shell(1, "ls /etc/systemd/system/*.wants/etcd.service", check=False)
+    return (active, enabled, data, wanted) == ("inactive", "disabled", "", "")
+
+
+def test_a_package_s_installation_that_is_killed_leaves_nothing_behind(packaged: Members) -> None:
+    packaged.shell(1, f"set -- 3.6.16-1; {_REPOSITORY}")
+    packaged.shell(1, "touch /srv/repository/slowly")
+    words = ("--version", VERSION, "--method", "package")
+    running = packaged.begin(1, "binary", *words, stdin=credentials())
+    eventually("it is installed", lambda: packaged.shell(1, "pgrep -f 'sleep 30[0]'", check=False))
+    for word in ("[e]tcd-node binary", "[a]pt-get", "[d]pkg", "sleep 30[0]", "[p]ostinst"):
+        packaged.shell(1, f"pkill -9 -f '{word}'", check=False)
+    running.wait()
+    status = "dpkg-query -W -f '${db:Status-Status}' etcd-server"
+    assert packaged.shell(1, status) == "half-configured"
+    assert packaged.shell(1, "ls /usr/sbin/policy-rc.d", check=False) == ""
+    assert is_left_alone(packaged)
+
+    packaged.shell(1, "rm /srv/repository/slowly")
+    packaged.put_binary(1, "--method", "package")
+    assert packaged.shell(1, status) == "installed"
+    assert "etcd-server" in packaged.shell(1, "apt-mark showhold")
+    assert is_left_alone(packaged)
+    assert installed(packaged) == [VERSION, "package"]
+
+
+_OTHER = r"""
+cat >/run/systemd/system/other.service <<'END'
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'echo started >>/run/other'
+[Install]
+WantedBy=multi-user.target
+END
+printf '#!/bin/sh\necho "$*" >>/run/policy\nexit %s\n' "$1" >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+systemctl daemon-reload
+systemctl enable -q other.service
+"""
+
+_NO_OTHER = r"""
+systemctl disable -q other.service
+rm -f /run/policy /run/other /run/systemd/system/other.service /usr/sbin/policy-rc.d
+"""
+
+
+@pytest.mark.parametrize(("policy", "started"), [(0, "started"), (101, "")])
+def test_of_other_units_the_machine_s_own_policy_decides(
+    packaged: Members, policy: int, started: str
+) -> None:
+    packaged.shell(1, f"set -- 3.6.16-1; {_REPOSITORY}")
+    packaged.shell(1, f"set -- {policy}; {_OTHER}")
+    try:
+        packaged.put_binary(1, "--method", "package")
+        assert packaged.shell(1, "cat /run/other", check=False) == started
+        assert packaged.shell(1, "cat /run/policy") == "other.service start"
+        assert f"exit {policy}" in packaged.shell(1, "cat /usr/sbin/policy-rc.d")
+        assert is_left_alone(packaged)
+    finally:
+        packaged.shell(1, _NO_OTHER)
 
 
 def test_a_package_s_own_etcd_never_starts(packaged: Members) -> None:

@@ -67,7 +67,7 @@ def test_a_second_run_waits_for_the_first(cluster: Cluster) -> None:
 
 def test_a_lock_whose_file_was_erased_meanwhile_locks_nothing(cluster: Cluster) -> None:
     one = cluster(1).found()
-    lock = "/run/etcd-node/etcd.lock"
+    lock = "/run/etcd-node/locks/etcd.lock"
     script = f"exec 9>{lock}; flock 9; touch /tmp/held; sleep 2; rm {lock}"
     one.shell(1, "rm -f /tmp/held")
     command = one.lab.exec_command(10, ["sh", "-c", script])

@@ -618,7 +618,11 @@ def test_an_archive_is_uploaded_under_a_name_that_follows_its_node(tmp_path: Pat
     archive.write_bytes(b"archive")
     found = record(cluster(1, install="upload", archive_file=str(archive)))
     upload = found.resources["command:remote:CopyToRemote", "etcd-1-archive"]
-    assert "10.10.10.10" in upload.inputs["remotePath"]
+    path = upload.inputs["remotePath"]
+    assert "10.10.10.10" in path
+    # In the login's own directory: in one of everybody a link could be in its place.
+    assert "/" not in path
+    assert f"--archive {path}" in found.command("etcd-1-binary").inputs["create"]
     assert "etcd-1-archive" in found.command("etcd-1-binary").depends_on
 
 
