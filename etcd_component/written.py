@@ -23,6 +23,27 @@ def put(
     ]
 
 
+class NotIgnored(Exception):  # noqa: N818 - what is the matter
+    """Git would take the files of a directory; a sentence with the cure."""
+
+
+def keep_out_of_git(directory: Path) -> None:
+    """Have Git ignore all of a directory, before a secret is written into it.
+
+    `git add -A` would take it otherwise, where the directory is in a checkout. A `.gitignore` of
+    somebody else stays as it is. Raises NotIgnored, and OSError.
+    """
+    file = directory / ".gitignore"
+    if not file.exists():
+        put(directory, {file.name: "*\n"})
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if "*" not in lines or any(line.startswith("!") for line in lines):
+        raise NotIgnored(
+            f"{directory} has a .gitignore that does not keep all of it out of Git, and keys would"
+            " be written there: choose a directory for these files alone"
+        )
+
+
 def _put(file: Path, text: str, mode: int) -> bool:
     if (
         file.is_file()

@@ -29,7 +29,10 @@ def give(
     files = {KEY: given.key, CERTIFICATE: given.cert, CA: given.ca, **dict(texts)}
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written.keep_out_of_git(directory)
         return written.put(directory, files)
+    except written.NotIgnored as reason:
+        raise CannotGive(str(reason)) from None
     except OSError as reason:
         raise CannotGive(f"{directory} cannot be written: {reason.strerror}") from None
 

@@ -37,6 +37,8 @@ def write(stack: str, directory: Path, *, place: str | None = None) -> Changes:
     files = bundle.files(watched(_outputs(stack), stack), place or str(directory.absolute()))
     try:
         former = _former(directory, stack)
+        directory.mkdir(parents=True, exist_ok=True)
+        written.keep_out_of_git(directory)
         for each in {(directory / one).parent for one in files}:
             each.mkdir(parents=True, exist_ok=True)
         # What is written now is noted before, so that a run that was cut off leaves nothing over.
@@ -44,6 +46,8 @@ def write(stack: str, directory: Path, *, place: str | None = None) -> Changes:
         wrote = written.put(directory, files, bundle.is_secret)
         removed = [one for one in former if one not in files and _removed(directory, one)]
         _note(directory, stack, [*files])
+    except written.NotIgnored as reason:
+        raise CannotWrite(str(reason)) from None
     except OSError as reason:
         raise CannotWrite(f"{directory} cannot be written: {reason.strerror}") from None
     return Changes(wrote, removed)

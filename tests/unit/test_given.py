@@ -175,7 +175,7 @@ def test_the_files_are_for_their_owner_alone_and_written_again_when_they_change(
 ) -> None:
     place = tmp_path / "made" / "pg-main"
     stack(given())
-    assert set(give("prod", "pg-main", place)) == {path.name for path in place.iterdir()}
+    assert {*give("prod", "pg-main", place), ".gitignore"} == {p.name for p in place.iterdir()}
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()} == {0o600}
     assert yaml.safe_load((place / "patroni.yml").read_text())["etcd3"]["key"] == str(

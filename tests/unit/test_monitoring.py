@@ -138,7 +138,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def paths(place: Path) -> set[str]:
     return {str(one.relative_to(place)) for one in place.rglob("*") if one.is_file()} - {
-        ".written.json"
+        ".written.json",
+        ".gitignore",
     }
 
 
