@@ -19,6 +19,7 @@ from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, l
 from etcd_component.banner import Banners
 from etcd_component.departures import departures
 from etcd_component.model import Cluster
+from etcd_component.plaintext import plain_secrets
 
 
 def stack_value(key: str) -> Any:
@@ -55,7 +56,8 @@ def main() -> None:
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None
     banners = Banners(plan)
-    for warning in plan.warnings:
+    plain = plain_secrets(stack_value, lambda key: pulumi.runtime.is_config_secret(f"etcd:{key}"))
+    for warning in (*plan.warnings, *plain):
         pulumi.warn(warning)
     clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
     outputs = by_cluster({one.name: made.outputs for one, made in clusters})
