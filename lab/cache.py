@@ -53,10 +53,18 @@ def kept(relative: str, build: Callable[[Path], None]) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path`; the kernel drops it when this process dies."""
+    """Hold an exclusive lock on the file `path`; the kernel drops it when this process dies.
+
+    Only its owner can open the file, since whoever can open a file can lock it. Raises
+    PermissionError when it is another user's, as it may be where everybody can write.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
     try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise PermissionError(f"{path} is another user's: remove it")
+        os.fchmod(descriptor, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -62,6 +62,8 @@ hash_of() {
 locked() {
 	mkdir -p "$cache"
 	exec 9>"$cache/$1.lock"
+	# Whoever can open a file can lock it.
+	chmod 600 "$cache/$1.lock"
 	if have flock && ! flock --nonblock 9; then
 		say "Waiting for another run that is at work in $cache."
 		flock 9

@@ -34,7 +34,7 @@ def test_no_trace_is_left_of_a_member_its_data_and_its_software(cluster: Cluster
     before = look(one)
     one.found(access=True)
     one.run(1, "status")
-    one.shell(1, f"touch /var/tmp/etcd-3.6.16-etcd-1-{SUBNET}.10.tar.gz")
+    one.shell(1, f"touch /root/etcd-3.6.16-etcd-1-{SUBNET}.10.tar.gz")
     assert look(one) - before
     done = one.erase(1, *ALL)
 
