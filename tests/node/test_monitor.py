@@ -236,3 +236,35 @@ def test_one_that_fails_again_and_again_is_told_with_the_reason(machine: Machine
     said = machine.refuses("serve")
     assert "etcd-monitor.service: it fails and is started again and again" in said
     assert "permission denied" in said
+
+
+def test_data_behind_a_link_are_looked_at_and_removed_where_they_are(machine: Machine) -> None:
+    machine.shell(
+        f"mkdir -p /srv/other/real {DATA} && rmdir {DATA} && ln -s /srv/other/real {DATA}"
+    )
+    machine.shell("echo mine >/srv/other/real/photo")
+    assert "/srv/other/real is not empty and was not made" in machine.preflight().stderr
+    machine.shell("rm /srv/other/real/photo")
+    machine.claim()
+    machine.configure(one=RULES)
+    machine.shell(f"mkdir /srv/other/next && ln -sfn /srv/other/next {DATA}")
+    said = machine.refuses("files", "--kind", "config", "--data", DATA, stdin=sections({}))
+    assert f"{DATA} leads to /srv/other/next, but led to /srv/other/real" in said
+    machine.shell(f"ln -sfn /srv/other/real {DATA}")
+    machine.says("erase", "--owner", OURS, "--remove-data")
+    assert machine.shell(f"find /srv/other/real -mindepth 1; readlink {DATA}") == "/srv/other/real"
+    machine.shell(f"rm {DATA}")
+
+
+def test_what_has_no_claim_is_neither_changed_nor_erased(machine: Machine) -> None:
+    machine.claim()
+    machine.configure(one=RULES)
+    before = machine.shell("find /etc/etcd-monitor -type f | sort")
+    machine.shell("mv /etc/etcd-monitor/owner /tmp/owner")
+    for words in (("software",), ("serve",), ("files", "--kind", "dashboards")):
+        said = machine.refuses(*words, "--owner", OURS, stdin=sections({}))
+        assert "this machine holds no claim of this stack; no changes were made" in said
+    said = machine.says("erase", "--owner", OURS, "--remove-data")
+    assert "which holds no claim of this stack. Nothing was removed" in said
+    machine.shell("mv /tmp/owner /etc/etcd-monitor/owner")
+    assert machine.shell("find /etc/etcd-monitor -type f | sort") == before
