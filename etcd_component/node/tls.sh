@@ -16,6 +16,8 @@ do_tls() {
     [ "$old" = "$etc/$(readlink "$pki")" ] || rm -rf "$old"
   done
   new=$(mktemp -d "$etc/pki-XXXXXX")
+  # Half of it is of no use to anybody, and the disk may be full.
+  trap 'rm -rf "$new"' EXIT
   for file in ca.crt server.crt server.key token.pub token.key; do
     part=$(section "$file" "$text")
     # Tokens are signed only where the stack wants it.
@@ -37,6 +39,7 @@ do_tls() {
   # One link is switched, so that the certificate and its key change in one step.
   last=$(readlink "$pki" || :)
   ln -sfn "${new##*/}" "$pki.$$"
+  trap - EXIT
   mv -fT "$pki.$$" "$pki"
   [ -z "$last" ] || rm -rf "${etc:?}/$last"
   note_as_put tls "$pki/ca.crt" "$pki/server.crt" "$pki/server.key" "$pki/revoked.crl"

@@ -16,13 +16,22 @@ def first_contact(members: Members, subcommand: str, *more: str, stdin: str = SE
     one = members.instance(1)
     options = {
         "claim": [
-            *("--name", one.name, "--address", one.node.address, "--data", one.data_dir),
+            *("--address", one.node.address, "--data", one.data_dir),
             *("--method", "archive"),
         ],
     }
     line = contact.command_line(
         ["sudo", "-n", "sh", "-s", "--", subcommand],
-        ["--cluster", "etcd", "--owner", "ours", *options.get(subcommand, []), *more],
+        [
+            "--cluster",
+            "etcd",
+            "--owner",
+            "ours",
+            "--name",
+            one.name,
+            *options.get(subcommand, []),
+            *more,
+        ],
     )
     return members.lab.exec(members.node(1), "su", "admin", "-c", line, stdin=stdin, check=False)
 
@@ -37,7 +46,8 @@ def test_a_machine_without_the_program_is_claimed_and_erased(cluster: Cluster) -
     claimed = first_contact(one, "claim")
     assert claimed.returncode == 0, claimed.stderr
     assert "etcd-1: the machine is fit" in claimed.stdout
-    assert one.shell(1, "cat /etc/etcd/etcd/owner") == "ours"
+    assert contact.proves(claimed.stdout)
+    assert one.shell(1, "grep -x owner=ours /etc/etcd/etcd/claim")
     assert one.shell(1, f"sha256sum <{render.NODE_PROGRAM}") == one.shell(
         1, "sha256sum", stdin=render.node_program()
     )
@@ -48,7 +58,7 @@ def test_a_machine_without_the_program_is_claimed_and_erased(cluster: Cluster) -
     for _ in range(2):
         erased = first_contact(one, "erase", "--remove-data")
         assert erased.returncode == 0, erased.stderr
-        assert "off this machine" in erased.stdout
+        assert contact.proves(erased.stdout)
         assert one.shell(1, "ls -d /run/etcd-node /etc/etcd", check=False) == ""
 
 
