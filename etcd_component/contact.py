@@ -96,7 +96,7 @@ def no_proof(name: str, where: str, answered: str | None) -> str:
     if answered is None:
         answer = "The answer is not shown, since it may hold secrets"
     elif answered.strip():
-        answer = f"It answered {answered.strip()[-200:]!r}"
+        answer = f"It answered {answered.strip().splitlines()[-1][-200:]!r}"
     else:
         answer = "It answered nothing"
     return (
