@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import contact, exporter, render
+from etcd_component import contact, exporter, previous, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -52,6 +52,7 @@ class Instance(pulumi.ComponentResource):
         self._place = remember(
             f"{model.name}-place",
             triggers=[model.node.address, model.data_dir, "learner" if model.learner else "voter"],
+            for_ever=model.lost or previous.found().binds(model.name),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.checked = self._check_node()

@@ -113,6 +113,14 @@ class Previous:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
         return self.commands.get(name)
 
+    def binds(self, name: str) -> bool:
+        """Whether what is recorded of an instance holds for ever.
+
+        A first run can be wrong: as long as nothing was done on its machine, it can be corrected.
+        """
+        instance = self.instances.get(name)
+        return not self.known or (instance is not None and (instance.contacted or instance.joined))
+
     def of_cluster(self, name: str) -> tuple[Instance, ...]:
         """The instances of a cluster, by number."""
         found = (one for one in self.instances.values() if one.cluster == name)
@@ -192,7 +200,7 @@ def _instance(
         learner=role == "learner",
         joined=f"{name}-seat" in commands,
         contacted=node is not None,
-        removes_data=node is not None and "--remove-data" in node.text("delete").split(),
+        removes_data=node is not None and "--remove-data" in node.text("delete"),
         lost=name in lost,
         protected=f"{name}-seat" in protected,
     )

@@ -126,18 +126,21 @@ def remember(
     opts: pulumi.ResourceOptions,
     triggers: Sequence[str] | None = None,
     secret: str | None = None,
+    for_ever: bool = True,
 ) -> remote.Command:
     """A Command without a script: it never dials, and keeps for ever what it is first given.
 
     Its `triggers` and `stdin` outputs are the first ones, known already in the first preview,
-    whatever is passed in later runs.
+    whatever is passed in later runs. Without `for_ever` it takes what this run gives it.
     """
     return remote.Command(
         name,
         connection=remote.ConnectionArgs(host="nowhere.invalid"),
         triggers=list(triggers) if triggers is not None else None,
         stdin=None if secret is None else pulumi.Output.secret(secret),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["*"])),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(ignore_changes=["*"] if for_ever else None)
+        ),
     )
 
 

@@ -109,3 +109,18 @@ def removal(stack: Stack) -> list[str]:
     assert done.returncode == 0, done.stderr
     said: list[str] = done.stdout.splitlines()
     return said
+
+
+def test_a_first_run_that_was_refused_can_be_corrected(
+    nodes: Lab, project: Project, ask: Ask
+) -> None:
+    shell(nodes, FIRST, "mkdir -p /data/etcd && echo precious >/data/etcd/file")
+    stack = project.stack(inventory(nodes, 1))
+    assert "choose another etcd_data" in stack.up(check=False).text
+    stack.edit(etcd_data="/data/mine")
+    stack.up()
+    ask(stack).assert_one_healthy_cluster("etcd-1")
+    assert shell(nodes, FIRST, "cat /data/etcd/file") == "precious"
+    # From here on it is bound.
+    stack.edit(etcd_data="/data/elsewhere")
+    refused(stack, "etcd-1 has its data in /data/mine, and etcd_data cannot move them")

@@ -11,10 +11,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from etcd_component import contact, expiry, render
+from etcd_component import contact, expiry, previous, render
 from etcd_component.instance import moved
 from etcd_component.model import Client, Cluster, Permission
 from tests.authority import Authority
+from tests.unit.exported import left
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, node, record, serial
 
 FILES = ("node", "binary", "tls", "config")
@@ -767,3 +768,28 @@ def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> Non
         assert {k: v for k, v in one.inputs.items() if k not in ignored} == {
             k: v for k, v in same.inputs.items() if k not in ignored
         }, key
+
+
+@pytest.mark.parametrize(
+    ("missing", "ignored"),
+    [
+        # Refused before anything was done: what was wrong can be corrected.
+        (("-node", "-seat"), ()),
+        (("-seat",), ("*",)),
+        (("nothing",), ("*",)),
+    ],
+)
+def test_what_is_recorded_of_an_instance_binds_once_its_machine_was_changed(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], ignored: tuple[str, ...]
+) -> None:
+    before = left(record(cluster(2)), without=lambda one: one.name.endswith(missing))
+    monkeypatch.setattr(previous, "found", lambda: before)
+    assert record(cluster(2)).command("etcd-2-place").ignore_changes == ignored
+
+
+def test_a_new_stack_binds_nothing_and_an_unknown_one_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for before, ignored in ((previous.Previous(), ()), (previous.UNKNOWN, ("*",))):
+        monkeypatch.setattr(previous, "found", lambda kept=before: kept)
+        assert record(cluster(1)).command("etcd-1-place").ignore_changes == ignored

@@ -1,14 +1,18 @@
 """Who leaves with an update, in words, and what is refused before anything is registered."""
 
 import dataclasses
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from etcd_component.__main__ import main
 from etcd_component.departures import Departures, departures, destroyed
 from etcd_component.model import Cluster, Instance
 from etcd_component.previous import UNKNOWN, Previous
-from tests.unit.exported import left
+from tests.unit.exported import export, left
 from tests.unit.recording import cluster, node, record
 
 
@@ -321,3 +325,29 @@ def test_that_nothing_is_known_is_said_and_not_taken_for_nothing_there() -> None
     assert found.unknown is not None
     assert "cannot be read" in found.unknown
     assert departures(Previous(), [etcd(THREE)]).unknown is None
+
+
+# --- what `make destroy` says first
+
+
+def test_what_a_destroy_takes_away_is_said_by_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "argv", ["etcd_component", "removal", "prod"])
+    program = tmp_path / "pulumi"
+    (tmp_path / "export").write_text(export(record(etcd({1: 10}))))
+    program.write_text(
+        f"#!/bin/sh\ncase $* in *show-secrets*) exit 1;; esac\ncat {tmp_path}/export\n"
+    )
+    program.chmod(0o755)
+    assert main() == 0
+    assert capsys.readouterr().out == (
+        "cluster etcd is destroyed: etcd-1 (10.10.10.10) stops; its data in /data/etcd are deleted"
+        " (etcd_rm_data)\n"
+    )
+    program.write_text("#!/bin/sh\necho 'error: no stack' >&2\nexit 255\n")
+    assert main() == 1
+    assert "removal: Pulumi does not give the state of the stack prod: no stack" in (
+        capsys.readouterr().err
+    )
