@@ -345,17 +345,20 @@ def expanded(key: Any) -> list[Any]:
         width = len(first) if first.startswith("0") and len(first) > 1 else 0
         if width and len(last) != width:
             return [key]
-        middle = [str(number).zfill(width) for number in range(int(first), int(last) + 1, step)]
+        numbers = range(int(first), int(last) + 1, step)
+        # A size that nobody meant: the line then fails as an address.
+        if len(numbers) > _MOST_OF_A_RANGE:
+            return [key]
+        middle = [str(number).zfill(width) for number in numbers]
     else:
         letters = string.ascii_letters
         middle = list(letters[letters.index(first) : letters.index(last) + 1 : step])
-    # None at all, or a size that nobody meant: the line then fails as an address.
-    if not middle or len(middle) > _MOST_OF_A_RANGE:
+    if not middle:
         return [key]
     return [host for one in middle for host in expanded(f"{head}{one}{tail}")]
 
 
-_MOST_OF_A_RANGE: Final = 10_000
+_MOST_OF_A_RANGE: Final = 1000
 
 
 def _checked_mapping(place: str, body: Any, findings: Findings) -> Mapping[Any, Any]:
