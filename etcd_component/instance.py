@@ -59,7 +59,9 @@ class Instance(pulumi.ComponentResource):
         self.certified = self._put_certificate()
         self._files = [self._install(), self.certified, self._put_config()]
         self._put_exporter()
-        DataDirectory(model, removed=belonging.cluster.settings.rm_data, opts=self._child([]))
+        DataDirectory(
+            model, removed=belonging.cluster.settings.rm_data, opts=self._child([self.checked])
+        )
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(
