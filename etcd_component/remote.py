@@ -93,16 +93,23 @@ class Machine:
     def _demand_proof(self, made: remote.Command, name: str, *, shown: bool) -> None:
         """Let nothing that waits for this Command begin before it is known to have run."""
 
-        def check(found: Sequence[str | None]) -> str | None:
-            urn, stdout = found
+        def check(stdout: str | None) -> None:
             if not proves(stdout or ""):
                 where = f"{self._login.user}@{self._login.host}"
                 asyncio.get_running_loop().set_exception_handler(_say_it_once)
                 raise pulumi.RunError(no_proof(name, where, (stdout or "") if shown else None))
+
+        checked = made.stdout.apply(check)
+
+        async def once_checked(urn: str) -> str:
+            # Of a Command that failed (`--continue-on-error`) or was passed over (`--target`) there
+            # is nothing to check. Its URN stays known all the same: Pulumi leaves a dependency out
+            # that has none, and what waits for this Command would be done.
+            await checked.future()
             return urn
 
         # Whatever depends on a resource waits for its URN.
-        made.__dict__["urn"] = pulumi.Output.all(made.urn, made.stdout).apply(check)
+        made.__dict__["urn"] = made.urn.apply(once_checked)
 
     def upload(
         self, name: str, source: str, path: str, opts: pulumi.ResourceOptions

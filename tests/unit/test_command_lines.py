@@ -10,6 +10,7 @@ from unittest import mock
 
 import pulumi
 import pytest
+from pulumi.runtime.rpc import UNKNOWN
 
 from etcd_component import contact, previous, render
 from etcd_component.model import Permission, Role
@@ -192,6 +193,13 @@ def test_a_run_without_proof_fails_and_nothing_follows_it() -> None:
         assert "etcd-1-rollout" not in commands
         if name == "etcd-1-node":
             assert not {"etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-seat"} & commands
+
+
+def test_what_depends_on_a_command_that_failed_still_does() -> None:
+    # So it is for the program after `--continue-on-error` and `--target`: nothing is known of it.
+    recording = record(cluster(), state={"etcd-1-rollout": {"stdout": UNKNOWN}})
+    needs = recording.command("etcd-2-rollout").needs
+    assert ("command:remote:Command", "etcd-1-rollout") in needs
 
 
 def test_a_preview_asks_for_no_proof() -> None:
