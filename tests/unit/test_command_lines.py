@@ -122,6 +122,8 @@ def test_a_machine_without_the_program_is_spoken_to_with_what_is_sent(hostile: R
     assert one["update"].startswith("sudo -n sh -s -- claim ")
     assert one["delete"].startswith("sudo -n sh -s -- erase ")
     assert contact.program_in(one["stdin"]) == render.node_program()
+    # `make status` reads states of former updates, too.
+    assert contact.program_in(render.node_program()) == render.node_program()
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
