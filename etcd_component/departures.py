@@ -80,6 +80,9 @@ def _renumbered(previous: Previous, wanted: Iterable[Cluster]) -> Iterable[Mista
 
 def _renamed(previous: Previous, wanted: Sequence[Cluster]) -> Iterable[Mistake]:
     """A cluster that vanishes while a new one appears on its addresses."""
+    # An inventory without a cluster is refused, so the last one goes with the stack.
+    others = any(_joined(previous.of_cluster(one.name)) for one in wanted)
+    first = "run `pulumi up`" if others else "with `pulumi destroy` while the inventory has it"
     for name, instances in _vanished(previous, wanted).items():
         addresses = {one.address for one in instances}
         for cluster in wanted:
@@ -98,7 +101,7 @@ def _renamed(previous: Previous, wanted: Sequence[Cluster]) -> Iterable[Mistake]
                 f" {_listed(shared)}: {name} would be destroyed, its data included, and"
                 f" {cluster.name} begin empty",
                 f"put etcd_cluster: {name} back: a cluster cannot be renamed; to have an empty"
-                f" {cluster.name} instead, delete {name} first, run `pulumi up`, and add it then",
+                f" {cluster.name} instead, delete {name} first, {first}, and add it then",
             )
 
 

@@ -232,6 +232,14 @@ def test_a_renamed_cluster_is_refused_whatever_its_ports(
     assert "cluster etcd: the inventory has it no more, and a new cluster prod on its" in said
     assert "10.10.10.10, 10.10.10.11 and 10.10.10.12" in said
     assert "put etcd_cluster: etcd back: a cluster cannot be renamed" in said
+    # An inventory without a cluster is refused, so `pulumi up` cannot delete the last one.
+    assert "delete etcd first, with `pulumi destroy` while the inventory has it" in said
+
+
+def test_a_renamed_cluster_beside_another_can_be_deleted_by_an_update() -> None:
+    both = after(etcd(THREE), placed("other", {1: 20}))
+    said = refused(departures(both, [placed("prod", THREE), placed("other", {1: 20})]))
+    assert "delete etcd first, run `pulumi up`, and add it then" in said
 
 
 def test_one_shared_machine_is_enough_and_numbers_do_not_matter(three: Previous) -> None:
