@@ -106,19 +106,22 @@ def _data_of(resource: Mapping[str, Any]) -> str:
 # ---- who is away
 
 
-def away(found: Iterable[Erasure]) -> dict[str, str]:
-    """Hosts that cannot be entered, and why; all are looked at at once."""
-    logins = {one.host: one.login for one in found}
+def away(found: Iterable[Erasure]) -> dict[Login, str]:
+    """Logins that do not get in, and why; all are tried at once.
+
+    Machines behind one address have ports or bastions of their own.
+    """
+    logins = dict.fromkeys(one.login for one in found)
     with (
         tempfile.TemporaryDirectory(prefix="etcd-destroy-") as place,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         looks = {
-            host: pool.submit(why_away, login, Path(place) / str(number))
-            for number, (host, login) in enumerate(logins.items())
+            login: pool.submit(why_away, login, Path(place) / str(number))
+            for number, login in enumerate(logins)
         }
-        reasons = {host: one.result() for host, one in looks.items()}
-    return {host: reason for host, reason in reasons.items() if reason}
+        reasons = {login: one.result() for login, one in looks.items()}
+    return {login: reason for login, reason in reasons.items() if reason}
 
 
 def why_away(login: Login, place: Path) -> str:
@@ -175,7 +178,7 @@ def run(stack: str, *, lab: bool, confirm: Callable[[str], bool]) -> int:
     state = json.loads(backend.ask(stack, "state", "export"))["deployment"] or {}
     found = erasures(state)
     reasons = away(found)
-    left = [one for one in found if one.host in reasons]
+    left = [one for one in found if one.login in reasons]
     if left:
         say("These machines cannot be entered, so nothing can be taken off them now:")
         for line in _away_lines(left, reasons):
@@ -200,9 +203,9 @@ def run(stack: str, *, lab: bool, confirm: Callable[[str], bool]) -> int:
     return status
 
 
-def _away_lines(left: Iterable[Erasure], reasons: Mapping[str, str]) -> Iterator[str]:
+def _away_lines(left: Iterable[Erasure], reasons: Mapping[Login, str]) -> Iterator[str]:
     for one in left:
-        yield f"  {one.name} on {one.host}: {reasons[one.host]}"
+        yield f"  {one.name} on {one.host}: {reasons[one.login]}"
 
 
 def leave_alone(stack: str, urns: set[str]) -> None:

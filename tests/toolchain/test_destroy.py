@@ -79,8 +79,15 @@ def test_a_machine_that_greets_and_lets_nobody_in_is_away_too(
     monkeypatch.setattr(destroy, "LOGIN_SECONDS", 1)
     port = serve(listener, b"SSH-2.0-x\r\n")
     (one,) = destroy.erasures({"resources": [command("etcd-2-node", "127.0.0.1", port)]})
-    key = destroy.away([one])
-    assert list(key) == ["127.0.0.1"]
+    assert [login.host for login in destroy.away([one])] == ["127.0.0.1"]
+
+
+def test_machines_behind_one_address_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = {2201: "no answer on port 2201 within 2 s", 2202: ""}
+    monkeypatch.setattr(destroy, "why_away", lambda login, _: reasons[login.port])
+    commands = [command(f"etcd-{port - 2200}-node", port=port) for port in reasons]
+    found = destroy.away(destroy.erasures({"resources": commands}))
+    assert [login.port for login in found] == [2201]
 
 
 def test_what_is_run_on_machines_is_read_from_the_state() -> None:
