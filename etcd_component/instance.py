@@ -289,14 +289,26 @@ class Instance(pulumi.ComponentResource):
 class DataDirectory(pulumi.ComponentResource):
     """Nothing but a line in Pulumi's trees: `pulumi destroy` shows types and names, and no more."""
 
+    _LOST = "left alone"
+    _REMOVED = "deleted with it"
+    _KEPT = "kept"
+
     def __init__(self, model: Model, *, removed: bool, opts: pulumi.ResourceOptions) -> None:
         """Register it under a name that says what becomes of the data with the instance."""
-        name = f"{model.name}: {model.data_dir} on {_in_name(model.node.address)}, "
-        if model.lost:
-            name += "left alone"
-        else:
-            name += "deleted with it" if removed else "kept"
-        super().__init__("etcd:index:DataDirectory", name, None, opts)
+        where = f"{model.name}: {model.data_dir} on {_in_name(model.node.address)}, "
+        fate = self._LOST if model.lost else self._REMOVED if removed else self._KEPT
+        # Under one name after another it is the same line: data whose fate changes are not deleted.
+        former = [
+            pulumi.Alias(name=where + one)
+            for one in (self._LOST, self._REMOVED, self._KEPT)
+            if one != fate
+        ]
+        super().__init__(
+            "etcd:index:DataDirectory",
+            where + fate,
+            None,
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=former)),
+        )
         self.register_outputs({})
 
 

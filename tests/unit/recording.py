@@ -43,6 +43,8 @@ class Registered:
     protect: bool
     delete_before_replace: bool
     retain_on_delete: bool
+    aliases: frozenset[str]
+    """Names under which the state may have it."""
 
     @property
     def depends_on(self) -> set[str]:
@@ -141,6 +143,7 @@ class _Monitor(mocks.MockMonitor):
             protect=request.protect,
             delete_before_replace=request.deleteBeforeReplace,
             retain_on_delete=request.retainOnDelete,
+            aliases=frozenset(one.spec.name for one in request.aliases),
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

@@ -756,6 +756,26 @@ def test_trees_say_what_becomes_of_the_data() -> None:
     }
 
 
+def test_data_whose_fate_changes_are_not_shown_as_deleted() -> None:
+    model = cluster(1)
+    lost = dataclasses.replace(model.instances[0], lost=True)
+    names: dict[str, frozenset[str]] = {}
+    for one in (
+        model,
+        cluster(1, rm_data=False),
+        dataclasses.replace(cluster(2), instances=(lost, cluster(2).instances[1])),
+    ):
+        found = record(one).resources.items()
+        names |= {
+            name: registered.aliases
+            for (kind, name), registered in found
+            if kind == "etcd:index:DataDirectory" and name.startswith("etcd-1")
+        }
+    assert len(names) == 3
+    for name, aliases in names.items():
+        assert {name, *aliases} == set(names)
+
+
 @pytest.mark.usefixtures("same_tokens")
 def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> None:
     removed, kept = record(cluster(3)), record(cluster(3, rm_data=False))
