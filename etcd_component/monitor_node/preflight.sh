@@ -140,7 +140,7 @@ check_claim() {
   whose='no claim of this stack'
   ! owned_by_another || whose='the monitor of another stack'
   [ "$command" = erase ] ||
-    die "this machine holds $whose; no changes were made. Run \`pulumi up\` with the stack that put it there; where its files were lost, \`pulumi up --replace\` with the URN of the Command that ends in -node"
+    die "this machine holds $whose; no changes were made. Run \`pulumi up\` with the stack that put it there; where its files were lost, take etcd_monitor out, run \`pulumi up\`, and put it in again"
   # One that was cut off may have left the program itself.
   [ -d "$etc" ] || return 0
   say "the monitor of this stack is not on this machine, which holds $whose. Nothing was removed"
