@@ -105,6 +105,10 @@ def _logins(plan: Plan) -> Iterator[tuple[str, Login]]:
 
 def _says_who_it_is(connected: socket.socket, deadline: float) -> bool:
     """Whether the banner comes in time; the end of the connection is an answer too."""
+    # At once, as SSH's clients do: what shares a port between protocols waits for who speaks first.
+    # To sshd's log it is then somebody who left, not something broken.
+    with contextlib.suppress(OSError):
+        connected.sendall(_OURS)
     said = b""
     while b"\nSSH-" not in b"\n" + said and len(said) < _LONGEST:
         left = deadline - time.monotonic()
@@ -120,7 +124,4 @@ def _says_who_it_is(connected: socket.socket, deadline: float) -> bool:
         if not more:
             return True
         said += more
-    # To sshd's log it is then somebody who left, not something broken.
-    with contextlib.suppress(OSError):
-        connected.sendall(_OURS)
     return True

@@ -83,6 +83,19 @@ def test_an_ssh_server_is_known_by_its_banner(serve: Serve, texts: list[bytes]) 
     assert time.monotonic() - began < banner.SECONDS / 2
 
 
+def test_a_server_that_waits_for_the_client_s_banner_is_no_silent_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            accepted = server.accept()[0]
+            with accepted:
+                if accepted.recv(100).startswith(b"SSH-2.0-"):
+                    accepted.sendall(BANNER)
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert Banners(at([server.getsockname()[1]])).complaints() == []
+
+
 def test_a_server_that_says_something_else_and_waits_is_silent_too(serve: Serve) -> None:
     assert len(Banners(at([serve(b"220 mail ESMTP\r\n")])).complaints()) == 1
 
