@@ -287,9 +287,14 @@ def _corrupt(id_: str, rows: tuple[Row, ...], *, alone: bool) -> Finding:
     if row is None:
         what += ", and it is no member any more: `etcdctl alarm disarm`"
         return Finding("alarm", what, member=name)
-    # Before 3.6 etcd raises it for whoever differs from the leader, which may be the wrong one.
-    version = row.answer.cluster_version or "3.6.0"
-    if not alone or tuple(map(int, version.split(".")[:2])) < (3, 6):
+    # Before 3.6 etcd raises it for whoever differs from the leader, which may be the wrong one. The
+    # member itself may be down; and after a start the version is at first "not_decided".
+    versions = [
+        tuple(map(int, one.answer.cluster_version.split(".")[:2]))
+        for one in rows
+        if one.answer.cluster_version[:1].isdigit()
+    ]
+    if not alone or min(versions, default=(0, 0)) < (3, 6):
         what = (
             f"the alarm CORRUPT is raised for {name}{'' if alone else ', and not only for it'}:"
             " `etcdctl endpoint hashkv --cluster` shows on which side the majority is; a raised"

@@ -122,6 +122,16 @@ def test_an_etcd_that_may_name_the_wrong_one_is_not_believed() -> None:
     assert edits(seen) == []
 
 
+def test_the_cluster_s_version_is_not_that_of_a_member_that_is_down() -> None:
+    seen = answering(three(), 2, **SILENT)
+    alarms = dataclasses.replace(seen.listing, alarms=(("2", "CORRUPT"),))
+    for version in ("3.5.0", "not_decided"):
+        others = answering(seen, 1, cluster_version=version)
+        others = answering(others, 3, cluster_version=version)
+        others = dataclasses.replace(others, listing=alarms)
+        assert "endpoint hashkv --cluster" in of(others, "alarm").what, version
+
+
 def test_a_wiped_machine_needs_a_number_that_was_never_used() -> None:
     seen = wiped(three())
     assert [one.key for one in judge(seen).findings] == ["no-answer", "wiped"]
