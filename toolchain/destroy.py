@@ -60,14 +60,12 @@ class Erasure:
         words = shlex.split(self.script.replace("\\\n", " "))
         options = words[words.index("erase") + 1 :] if "erase" in words else []
         if ":Monitor$" in self.urn:
-            return " ".join(["etcd-monitor erase", *_without(options, "--owner")])
+            return " ".join(["etcd-monitor erase", *_without(options, "--owner"), "--yes"])
         if "--name" not in options:
             cluster, _, _ = self.name.rpartition("-")
             options += [] if "--cluster" in options else ["--cluster", cluster]
             options += ["--name", self.name]
-        kept = [
-            one for one in _without(options, "--owner", "--reseat", "--repair") if one != "--yes"
-        ]
+        kept = _without(options, "--owner", "--reseat", "--repair")
         return " ".join(["etcd-node erase", *kept, "--yes"])
 
 

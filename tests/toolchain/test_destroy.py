@@ -105,7 +105,7 @@ def test_what_is_run_on_machines_is_read_from_the_state() -> None:
         ("monitor", "10.9.9.9", "/data/etcd"),
     ]
     assert found[0].by_hand == "etcd-node erase --cluster etcd --remove-data --name etcd-2 --yes"
-    assert found[1].by_hand == "etcd-monitor erase --remove-data"
+    assert found[1].by_hand == "etcd-monitor erase --remove-data --yes"
 
 
 def test_nothing_is_done_where_nobody_says_yes(
