@@ -1,4 +1,4 @@
-"""What the last update left: instances, clusters and Commands as Pulumi's state records them.
+"""What the last update left: instances and Commands as Pulumi's state records them.
 
 A program registers what it wants and never sees what it leaves out, so what an update is about to
 delete, or is about to run again, is read from the state before anything is registered.
@@ -22,7 +22,6 @@ is not known cannot be refused."""
 
 _COMMAND: Final = "command:remote:Command"
 _INSTANCE: Final = "etcd:index:Instance"
-_CLUSTER: Final = "etcd:index:Cluster"
 _SAFEGUARD: Final = "etcd:index:Safeguard"
 _SECRET: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of a secret
 
@@ -57,7 +56,6 @@ class Command:
     name: str
     inputs: Mapping[str, Any]
     stdout: str
-    stderr: str
 
     def text(self, name: str) -> str:
         """An input that is text: `create`, `update`, `delete`, `stdin`; empty if it has none."""
@@ -81,7 +79,6 @@ class Instance:
     """Where it was first put; empty where the state does not say."""
     data_dir: str
     """Empty where the state does not say."""
-    learner: bool
     joined: bool
     """Whether the state has it as a member. One that was cut off in joining may be one, too."""
     contacted: bool
@@ -103,7 +100,6 @@ class Previous:
     """Why nothing is known."""
     instances: Mapping[str, Instance] = field(default_factory=lambda: MappingProxyType({}))
     """By name."""
-    clusters: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
     """The clusters that `etcd_safeguard` protects."""
     commands: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
@@ -149,7 +145,6 @@ def parse(exported: str) -> Previous:
     safeguards = (name for name, one in _of_type(there, _SAFEGUARD) if one.get("protect"))
     return Previous(
         instances=MappingProxyType(instances),
-        clusters=frozenset(name for name, _ in _of_type(there, _CLUSTER)),
         protected=frozenset(name.removesuffix("-safeguard") for name in safeguards),
         commands=MappingProxyType(commands),
     )
@@ -172,10 +167,9 @@ def _number(name: str) -> tuple[int, str]:
 
 def _command(name: str, resource: Mapping[str, Any]) -> Command:
     outputs = _readable(resource.get("outputs") or {})
-    said = [outputs.get(stream) for stream in ("stdout", "stderr")]
-    stdout, stderr = (text if isinstance(text, str) else "" for text in said)
+    stdout = outputs.get("stdout")
     inputs = MappingProxyType(_readable(resource.get("inputs") or {}))
-    return Command(name, inputs, stdout, stderr)
+    return Command(name, inputs, stdout if isinstance(stdout, str) else "")
 
 
 def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,13 +185,12 @@ def _instance(
 ) -> Instance:
     place = commands.get(f"{name}-place")
     node = commands.get(f"{name}-node")
-    address, data_dir, role = (*(place.triggers if place else ()), "", "", "")[:3]
+    address, data_dir = (*(place.triggers if place else ()), "", "")[:2]
     return Instance(
         name=name,
         cluster=cluster,
         address=address,
         data_dir=data_dir,
-        learner=role == "learner",
         joined=f"{name}-seat" in commands,
         contacted=node is not None,
         removes_data=node is not None and "--remove-data" in node.text("delete"),

@@ -213,7 +213,7 @@ def _logging(stdout: str, *before: str) -> object:
     """How a Command is registered after a run that printed this, and was registered like that."""
     inputs = {"create": "etcd-node claim", **({"logging": before[0]} if before else {})}
     found = previous.Previous(
-        commands={"etcd-1-node": previous.Command("etcd-1-node", inputs, stdout, "")}
+        commands={"etcd-1-node": previous.Command("etcd-1-node", inputs, stdout)}
     )
     with mock.patch("etcd_component.previous.found", return_value=found):
         return record(cluster(1)).command("etcd-1-node").inputs.get("logging")

@@ -43,7 +43,6 @@ def pulumi_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
 def test_instances_are_read_with_where_they_are_and_whether_they_have_joined() -> None:
     found = left(record(cluster(3)))
     assert found.known
-    assert found.clusters == {"etcd"}
     assert found.protected == set()
     assert sorted(found.instances) == ["etcd-1", "etcd-2", "etcd-3"]
     assert found.instances["etcd-2"] == previous.Instance(
@@ -51,7 +50,6 @@ def test_instances_are_read_with_where_they_are_and_whether_they_have_joined() -
         cluster="etcd",
         address="10.10.10.11",
         data_dir="/data/etcd",
-        learner=False,
         joined=True,
         contacted=True,
         removes_data=True,
@@ -71,22 +69,15 @@ def test_whether_data_are_deleted_is_what_the_state_will_run() -> None:
     assert not left(record(cluster(1, rm_data=False))).instances["etcd-1"].removes_data
 
 
-def test_learners_lost_machines_and_protected_clusters_are_known_as_such() -> None:
+def test_lost_machines_and_protected_clusters_are_known_as_such() -> None:
     model = cluster(3, safeguard=True)
     one, two, three = model.instances
-    model = dataclasses.replace(
-        model,
-        instances=(
-            one,
-            dataclasses.replace(two, learner=True),
-            dataclasses.replace(three, lost=True),
-        ),
-    )
+    lost = dataclasses.replace(three, lost=True)
+    model = dataclasses.replace(model, instances=(one, two, lost))
     found = left(record(model))
     assert found.protected == {"etcd"}
     assert found.instances["etcd-1"].protected
     assert not found.instances["etcd-3"].protected
-    assert found.instances["etcd-2"].learner
     assert found.instances["etcd-3"].lost
     assert not found.instances["etcd-1"].lost
 
@@ -95,7 +86,7 @@ def test_a_cluster_is_known_by_its_resource_and_not_by_how_names_begin() -> None
     found = left(record(cluster(2, "etcd"), cluster(2, "etcd-2x")))
     assert [one.name for one in found.of_cluster("etcd")] == ["etcd-1", "etcd-2"]
     assert [one.name for one in found.of_cluster("etcd-2x")] == ["etcd-2x-1", "etcd-2x-2"]
-    assert found.clusters == {"etcd", "etcd-2x"}
+    assert {one.cluster for one in found.instances.values()} == {"etcd", "etcd-2x"}
 
 
 def test_instances_are_in_the_order_of_their_numbers() -> None:
@@ -169,7 +160,7 @@ def test_the_export_is_asked_of_this_stack_without_secrets(
         ("echo 'error: no stack named prod found' >&2; exit 255", "no stack named prod found"),
         ("echo 'no JSON'", "cannot be read"),
         ("echo '[]'", "cannot be read"),
-        ("""echo '{"deployment": {"resources": [{"type": "etcd:index:Cluster"}]}}'""", "be read"),
+        ("""echo '{"deployment": {"resources": [{"type": "etcd:index:Instance"}]}}'""", "be read"),
         ("exec sleep 20", "gives no state within 0.3 s"),
     ],
 )
