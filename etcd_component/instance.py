@@ -254,12 +254,17 @@ class Instance(pulumi.ComponentResource):
 
     def expel(self, lost: Model) -> pulumi.Resource:
         """Have this instance's machine remove a lost member from the cluster."""
+        options = [
+            ("--cluster", lost.cluster),
+            ("--lost", f"{lost.name}={lost.peer_url}"),
+            ("--peers", self._belonging.cluster.peers_of(self._model)),
+        ]
         return self._machine.run(
             f"{lost.name}-lost",
-            create=self._command(
-                "expel",
-                ("--lost", f"{lost.name}={lost.peer_url}"),
-                ("--peers", self._belonging.cluster.peers_of(self._model)),
+            # Without this instance's name: `create` stays as it first was, and runs on the machine
+            # of another survivor when this instance is gone or lost, too.
+            create=self._belonging.owner.apply(
+                lambda owner: self._machine.etcd_node("expel", ("--owner", owner), *options)
             ),
             stdin=self._belonging.login,
             # Who the others were when it was removed is history.
