@@ -19,7 +19,8 @@ SECONDS = 2.0
 """For everything: an SSH server shows its banner before it does anything else."""
 
 _CONNECT_SECONDS = 1.0
-_OURS = b"SSH-2.0-etcd_component\r\n"
+GREETING = b"SSH-2.0-etcd_component\r\n"
+"""To be sent at once, as SSH's clients do: what shares a port between protocols waits for it."""
 _LONGEST = 8192
 _MONITOR = "the monitor"
 
@@ -105,10 +106,9 @@ def _logins(plan: Plan) -> Iterator[tuple[str, Login]]:
 
 def _says_who_it_is(connected: socket.socket, deadline: float) -> bool:
     """Whether the banner comes in time; the end of the connection is an answer too."""
-    # At once, as SSH's clients do: what shares a port between protocols waits for who speaks first.
     # To sshd's log it is then somebody who left, not something broken.
     with contextlib.suppress(OSError):
-        connected.sendall(_OURS)
+        connected.sendall(GREETING)
     said = b""
     while b"\nSSH-" not in b"\n" + said and len(said) < _LONGEST:
         left = deadline - time.monotonic()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from etcd_component import backend
+from etcd_component.banner import GREETING
 from etcd_component.ssh import Login
 from etcd_component.status import declared, machines
 from toolchain.state import StateError, pulumi, say
@@ -159,6 +160,7 @@ def silent(host: str, port: int) -> str:
     try:
         with socket.create_connection((host, port), BANNER_SECONDS) as line:
             line.settimeout(BANNER_SECONDS)
+            line.sendall(GREETING)
             if line.recv(4).startswith(b"SSH"):
                 return ""
     except TimeoutError:
