@@ -121,8 +121,8 @@ put_own_data_aside() {
   Bring the others back and run \`pulumi up\` again; a cluster of one is brought back by restoring a snapshot. Nothing was changed"
   first=${formed# }
   first=${first%% *}
-  refuse_to_join_another_minor "$first"
   list=$(request "$first/members") || die "the peer at $first does not give its member list: $(said "$list")"
+  refuse_to_join_another_minor "$list"
   members=$(member_lines "$list")
   mine=$(own_line)
   # Without a quorum nobody serves a login.
