@@ -62,22 +62,29 @@ member_lines() {
 
 # Call $1 with the words of each line of $2, and fail when a call does. It needs neither a file nor a
 # here-document nor a pipe, all of which fail where a disk is full, and then look like a list without
-# lines. $examined is the count of lines.
+# lines. $examined is the count of lines. A call may itself go through rows, so what is left is kept
+# in the parameters, which are each call's own.
 each_row() {
-  row_check=$1 rows_left=$2 examined=0
-  while [ -n "$rows_left" ]; do
-    row=${rows_left%%"
+  set -- "$1" "$2" 0
+  examined=0
+  while [ -n "$2" ]; do
+    row=${2%%"
 "*}
-    rows_left=${rows_left#"$row"}
-    rows_left=${rows_left#"
-"}
-    set -f
-    # shellcheck disable=SC2086  # it is made of words
-    set -- $row
-    set +f
-    "$row_check" "$@" || return
-    examined=$((examined + 1))
+    rows_left=${2#"$row"}
+    set -- "$1" "${rows_left#"
+"}" "$(($3 + 1))"
+    call_with_words "$1" "$row" || return
+    examined=$3
   done
+}
+
+call_with_words() {
+  row_check=$1
+  set -f
+  # shellcheck disable=SC2086  # it is made of words
+  set -- $2
+  set +f
+  "$row_check" "$@"
 }
 
 is_member_row() { [ "$#" -eq 5 ]; }
