@@ -179,20 +179,20 @@ what_the_files_say() { say "$(fingerprint) $(readlink "$running")"; }
 
 # Called by the unit before each start.
 do_stamp() {
-  mkdir -p "$run"
   # Of the last start, which would be taken for this one's when this one's cannot be written.
   rm -f "$stamp"
-  { what_the_files_say && { is_composed || say 'with another etcd.yaml'; }; } |
-    put "$stamp" 644 root:root
   data=$(config_value data-dir)
+  # First, since the unit takes no notice of how this ends, and what follows ends where a disk is full.
   withdraw_founding
   if seat_is_taken && ! holds_member; then
     say "$data holds no member any more. It does not start without its data, which could cost the cluster data; \`pulumi up\` says what to do"
   elif holds_data_of_another; then
     say "the data in $data/member are those of another member of this cluster, so etcd is not started with them"
-    # The unit takes no notice of how this ends.
     systemctl stop --no-block "$unit"
   fi
+  mkdir -p "$run"
+  { what_the_files_say && { is_composed || say 'with another etcd.yaml'; }; } |
+    put "$stamp" 644 root:root
 }
 
 # Only the seat step may have a cluster founded, and only while it is at work: whoever starts the unit
@@ -200,7 +200,8 @@ do_stamp() {
 withdraw_founding() {
   [ "$(config_value initial-cluster-state)" = new ] && ! holds_member && ! founding_is_permitted || return 0
   rm -f "$etc/seat.yaml"
-  compose_configuration
+  # On a full disk the configuration that founds would stay.
+  (compose_configuration) || systemctl stop --no-block "$unit"
   say "$(config_value name) has no data and was to found cluster $cluster, but the step that may do that is over. It does not start; \`pulumi up\` takes its seat"
 }
 
