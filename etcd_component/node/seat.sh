@@ -118,6 +118,7 @@ found_cluster() {
   put_seat new "$founders"
   start_member 90
   say "$name: founded the cluster with $(printf '%s' "$founders" | tr ',' '\n' | grep -vc "^$name=") other members; runs, $(role)"
+  note_reseat
 }
 
 refuse_unless_looked_at() { # a founder
