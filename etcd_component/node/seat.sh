@@ -66,7 +66,8 @@ take_seat_back() {
 
 # It has left, but its deletion was cut off, and now it is wanted again: as somebody new.
 rejoin() {
-  peers="$peers,$(tr '\n' ',' <"$etc/left")"
+  # Not among those of the command line, who are all that are declared.
+  [ ! -s "$etc/left" ] || put "$etc/peers" 644 root:root <"$etc/left"
   look_at_peers
   [ -n "$formed" ] || await_formed_peer
   [ -n "$formed" ] ||
