@@ -61,14 +61,18 @@ refuse_other_instance() {
 
 # A person who types it sees first what would go.
 confirm_removal() {
-  if [ -z "$held_name" ]; then
-    [ -e "$unit_file" ] && [ "$yes" != true ] || return 0
-    die "this machine holds no claim of cluster $cluster, but the unit $unit. Nothing was removed. To have it removed: etcd-node $command --cluster $cluster --yes"
-  fi
-  [ "$yes" != true ] || [ -z "$instance" ] || return 0
   more=''
   [ "$remove_data" != true ] || more="$more --remove-data"
   [ "$remove_software" != true ] || more="$more --remove-software"
+  if [ -z "$held_name" ]; then
+    unclaimed=''
+    [ ! -e "$unit_file" ] || unclaimed=", but the unit $unit"
+    [ "$command$remove_data" != erasetrue ] || ! [ -d "$snapshots" ] ||
+      unclaimed="$unclaimed, but snapshots in $snapshots, which would be DELETED"
+    [ -n "$unclaimed" ] && [ "$yes" != true ] || return 0
+    die "this machine holds no claim of cluster $cluster$unclaimed. Nothing was removed. To have it removed: etcd-node $command --cluster $cluster$more --yes"
+  fi
+  [ "$yes" != true ] || [ -z "$instance" ] || return 0
   data=$(claim_value data)
   {
     say "\`$command\` means this instance:"

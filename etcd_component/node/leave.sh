@@ -126,8 +126,8 @@ do_erase() {
   elif [ -s "$etc/etcd.yaml" ]; then
     load_instance
   elif [ -n "$owner" ]; then
-    # Nothing here is known to be this instance's.
-    unit_file='' exporter_units=''
+    # Nothing here is known to be this instance's, snapshots that an erasure left no more than a unit.
+    unit_file='' exporter_units='' snapshots=''
   fi
   doing="stopping etcd"
   if [ -n "$unit_file" ] && [ -e "$unit_file" ]; then
