@@ -206,7 +206,9 @@ erase_what_is_shared() {
   fi
   rm -rf "${etc:?}"
   rmdir /etc/etcd 2>/dev/null || :
-  rm -f "$run/locks/programs.lock" "$itself"
+  rm -f "$itself"
+  # Without waiting: who holds it may itself wait for what this one holds, and finds it as it was.
+  flock -n "$run/locks/programs.lock" rm -f "$run/locks/programs.lock" 2>/dev/null || :
 }
 
 erase_software() {
