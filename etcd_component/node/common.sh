@@ -87,7 +87,7 @@ place_paths() {
   stamp=$run/$cluster.started
   founding=$run/$cluster.founding
   leader_seen=$run/$cluster.leader
-  told=$run/$cluster.prom
+  metrics_file=$run/$cluster.prom
   clock_seen=$run/$cluster.clock
   snapshots=/var/lib/etcd-node/$cluster
 }

@@ -14,7 +14,7 @@ do_metrics() {
 save_metrics() {
   text=$(print_metrics)
   mkdir -p "$run"
-  say "$text" | put "$told" 644 root:root
+  say "$text" | put "$metrics_file" 644 root:root
   if [ -n "$textfile" ]; then
     say "$text" | put_among_others "$textfile/etcd-$cluster.prom" 644 root:root
   fi
@@ -251,7 +251,7 @@ take_exporter_away() {
   removed=''
   for file in $exporter_units; do remove_unit "$file"; done
   [ -z "$removed" ] || systemctl daemon-reload
-  rm -f "$told" "$told".*
+  rm -f "$metrics_file" "$metrics_file".*
 }
 
 remove_unit() {
@@ -286,8 +286,8 @@ exporter_units_in_use() {
 do_answer() {
   dd bs=8192 count=1 of=/dev/null 2>/dev/null
   answer='200 OK'
-  whose=$(sed -n 's/^etcd_node_written_timestamp_seconds{\(.*\)} .*/\1/p' "$told")
-  text=$(cat "$told" && gauge time_seconds 'The clock of the node, now.' "$(date +%s.%3N)") ||
+  whose=$(sed -n 's/^etcd_node_written_timestamp_seconds{\(.*\)} .*/\1/p' "$metrics_file")
+  text=$(cat "$metrics_file" && gauge time_seconds 'The clock of the node, now.' "$(date +%s.%3N)") ||
     answer='503 Service Unavailable'
   printf 'HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s\n' \
     "$answer" "$((${#text} + 1))" "$text"
