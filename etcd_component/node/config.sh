@@ -74,7 +74,8 @@ own_data_directory() {
   chown etcd:etcd "$real"
   # Data that outlived the system's disk belong to the user that etcd was there.
   [ -z "$(find "$real/member" ! -user etcd -print -quit 2>/dev/null)" ] || chown -R etcd:etcd "$real/member"
-  [ -e "$etc/left" ] || write_mark
+  # Data that have no seat yet are known by the mark that was found with them, and by nothing else.
+  [ -e "$etc/left" ] || [ ! -s "$etc/seat.yaml" ] || write_mark
 }
 
 # `etcdctl` for root without flags. An option that is set both as a flag and in the environment is

@@ -25,7 +25,7 @@ note_reseat() {
 
 # The number was raised and the data are here: is there reason to set them aside?
 must_set_data_aside() {
-  reseat_is_asked && holds_former_data || return 1
+  reseat_is_asked && holds_former_data && { [ -s "$etc/seat.yaml" ] || marked_as_mine; } || return 1
   ! is_corrupt || return 0
   refuse_without_the_disk
   [ -e "$running" ] || link_version "$version"
