@@ -231,10 +231,13 @@ mark_value() { # mark_value KEY
 # The data directory is the etcd user's, so that user writes there: root could be led astray by a link.
 write_mark() {
   [ -s "$etc/claim" ] || return 0
+  mark=$({ say "cluster=$cluster" && say "name=$(claim_value name)" && say "owner=$(claim_value owner)" && say "$@"; } | sed '/^$/d')
+  # A disk that is full must not hold up the change that mends it.
+  ! [ -f "$real/.etcd-node" ] || [ "$mark" != "$(cat "$real/.etcd-node")" ] || return 0
   # shellcheck disable=SC2016  # the inner shell expands it
   into='umask 077 && cat >"$1/.etcd-node.new" && mv -f "$1/.etcd-node.new" "$1/.etcd-node"'
-  { say "cluster=$cluster" && say "name=$(claim_value name)" && say "owner=$(claim_value owner)" && say "$@"; } |
-    sed '/^$/d' | setpriv --reuid etcd --regid etcd --clear-groups sh -c "$into" sh "$real"
+  printf '%s\n' "$mark" | setpriv --reuid etcd --regid etcd --clear-groups sh -c "$into" sh "$real" ||
+    warn "$name: $real/.etcd-node, which says whose data these are, cannot be written"
 }
 
 # Does the mark in the data directory name this instance, and has it not left its cluster?
