@@ -136,6 +136,8 @@ put_own_data_aside() {
   say "$reseat $copy" | put "$etc/reseat-begun" 644 root:root
   doing="stopping etcd"
   systemctl stop "$unit"
+  # It has been a member, also where the run that founded was cut off before it was written down.
+  seat_is_taken || put_taken_seat
   doing="setting the data aside"
   mv "$data/member" "$copy"
   sync "$data" 2>/dev/null || sync
