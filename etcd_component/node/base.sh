@@ -155,6 +155,8 @@ mounts_below() {
 remove_data_directory() {
   find "$real" -xdev -mindepth 1 -delete
   base=$(cat "$etc/found-parent" 2>/dev/null || say "$real")
+  # It may have been written for another directory, which an instance of this machine had before.
+  case $real/ in "${base%/}"/*) ;; *) base=$real ;; esac
   place=$real
   # The directory may be a mount point, and its parents may serve others.
   while [ "$place" != "$base" ] && [ "$place" != / ]; do

@@ -187,7 +187,7 @@ clear_former() {
   fi
   take_exporter_away
   rm -f "$etc/seat.yaml" "$etc/peers" "$etc/left" "$etc/reseat" "$etc/repair" "$etc/former-peer-url" \
-    "$etc/declared" "$etc/settings.yaml" "$etc/etcd.yaml" "$etc/etcd.yaml.before" "$etc"/as-put.*
+    "$etc/declared" "$etc/settings.yaml" "$etc/etcd.yaml" "$etc/etcd.yaml.before" "$etc"/as-put.* "$etc/identity" "$etc/reseat-begun"
 }
 
 # set_data_aside removed|left: keep a copy of data that no cluster wants any more.
