@@ -80,7 +80,7 @@ check_data_directory() {
   refuse_system_directory "$data" "another etcd_data"
   if [ -e "$real" ] && [ ! -d "$real" ]; then
     find_fault "$real is not a directory" "choose another etcd_data"
-  elif [ -n "$(find "$real" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .etcd-node ! -name 'member.*-*' 2>/dev/null | head -n 1)" ] &&
+  elif [ -n "$(find "$real" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .etcd-node ! -name 'member.before-reseat-*' ! -name 'member.left-*' ! -name 'member.removed-*' 2>/dev/null | head -n 1)" ] &&
     ! is_ours; then
     check_data_of_another
   fi
