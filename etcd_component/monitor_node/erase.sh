@@ -5,7 +5,7 @@ do_erase() {
   real=$(cat "$etc/real-data" 2>/dev/null || :)
   for unit in "$alerts" "$store"; do
     doing="stopping $unit"
-    [ -e "$units/$unit" ] || continue
+    grep -qs '^# Written by etcd-monitor' "$units/$unit" || continue
     systemctl disable -q --now "$unit"
     rm -f "$units/$unit"
   done
@@ -18,7 +18,8 @@ do_erase() {
   [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/owner" -delete
   rm -rf "${etc:?}"
   # What stays belongs to it.
-  [ -n "$kept" ] || ! getent passwd "$user" >/dev/null || userdel "$user"
+  [ -n "$kept" ] || ! getent passwd "$user" >/dev/null || userdel "$user" ||
+    warn "the user $user cannot be removed"
   rm -f "$itself"
   rm -rf "${run:?}"
   say "the monitor is off this machine.$kept"
