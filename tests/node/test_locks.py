@@ -67,12 +67,12 @@ def test_a_directory_of_locks_that_others_can_enter_is_refused(one: Members, cha
 def test_a_user_cannot_hold_up_the_monitor_s_program(cluster: Cluster) -> None:
     one = cluster(1)
     one.shell(1, "cat >/root/etcd-monitor", stdin=monitor_program())
-    own = "sh /root/etcd-monitor own --owner 0123456789abcdef"
+    files = "echo '--- end' | sh /root/etcd-monitor files --kind dashboards"
     try:
-        one.shell(1, own)
+        one.shell(1, f"mkdir /etc/etcd-monitor; echo ours >/etc/etcd-monitor/owner; {files}")
         with everything_locked_by_a_user(one, "/run/etcd-monitor", "/etc/etcd-monitor"):
-            assert "waiting for another" not in one.shell(1, own)
-        assert "is off this machine" in one.shell(1, "sh /root/etcd-monitor erase")
+            assert "waiting for another" not in one.shell(1, files)
+        assert "is off this machine" in one.shell(1, "sh /root/etcd-monitor erase --yes")
         assert one.shell(1, "ls -d /run/etcd-monitor", check=False) == ""
     finally:
         one.shell(1, "rm -rf /root/etcd-monitor /run/etcd-monitor /etc/etcd-monitor", check=False)

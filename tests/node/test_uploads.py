@@ -159,10 +159,10 @@ def test_the_monitor_s_program_writes_through_no_link_in_its_data(one: Members) 
     texts = {units.STORE: units.store(model), "url": "x\n", "scrape.yml": "scrape_configs: []\n"}
     files = "sh /root/etcd-monitor files --kind config --data /srv/monitor"
     try:
-        one.shell(1, "sh /root/etcd-monitor own --owner 0123456789abcdef")
+        one.shell(1, "mkdir /etc/etcd-monitor; echo ours >/etc/etcd-monitor/owner")
         one.shell(1, files, stdin=sections(texts))
         one.shell(1, "echo untouched >/srv/victim; ln -sf /srv/victim /srv/monitor/.etcd-monitor")
         one.shell(1, files, stdin=sections(texts))
         assert one.shell(1, "cat /srv/victim") == "untouched"
     finally:
-        one.shell(1, "sh /root/etcd-monitor erase --remove-data; rm -f /root/etcd-monitor")
+        one.shell(1, "sh /root/etcd-monitor erase --remove-data --yes; rm -f /root/etcd-monitor")
