@@ -183,7 +183,8 @@ link_version() {
 }
 
 link_if_down() {
-  exec 9>&-
+  # The `timeout` above has it open, too, so to close it here would not release it.
+  flock -u 9 || :
   lock "$cluster"
   [ -s "$etc/seat.yaml" ] && [ -L "$running" ] && [ "$(readlink "$running")" != "../versions/$version" ] || return 0
   # One that leads nowhere was put there by hand: a member that goes down could not come back.
