@@ -61,9 +61,11 @@ hash_of() {
 # locked NAME : from here to the end of the script, no other run does what NAME names.
 locked() {
 	mkdir -p "$cache"
-	exec 9>"$cache/$1.lock"
 	# Whoever can open a file can lock it.
-	chmod 600 "$cache/$1.lock"
+	_umask=$(umask)
+	umask 077
+	exec 9>"$cache/$1.lock"
+	umask "$_umask"
 	if have flock && ! flock --nonblock 9; then
 		say "Waiting for another run that is at work in $cache."
 		flock 9

@@ -45,6 +45,7 @@ check_claim() {
   # What serves all clusters may be left of an erasure that was cut off.
   if [ "$command" = erase ] && [ -z "$held_name" ] && [ -z "$(ls -A /etc/etcd 2>/dev/null)" ]; then return 0; fi
   say "${instance:-$cluster} is not on this machine, which $(holds). Nothing was removed"
+  prove
   exit 0
 }
 

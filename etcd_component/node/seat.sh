@@ -183,8 +183,8 @@ join_cluster() {
     mine=''
     load_members
   fi
-  # An update joins only when it is asked to; one that has left is wanted again.
-  [ -n "$mine$founders" ] || [ "$reseat" -gt 0 ] || [ -e "$etc/left" ] ||
+  # A repair puts files back and has nobody join; one that has left is wanted again.
+  [ "$repair" -eq 0 ] || [ -n "$mine$founders" ] || [ "$reseat" -gt 0 ] || [ -e "$etc/left" ] ||
     die "$name is no member of cluster $cluster (any more), and $data holds none. etcd_repair has nobody join: set etcd_reseat on this host to 1 and run \`pulumi up\` again. Nothing was changed"
   disarm_alarms_of_the_gone
   set_leftovers_aside

@@ -18,6 +18,7 @@ def one(cluster: Cluster) -> Members:
     members = cluster(1)
     members.shell(1, "rm -rf /opt/etcd")
     members.send_program(1)
+    members.claim(1)
     return members
 
 

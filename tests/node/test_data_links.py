@@ -46,7 +46,7 @@ def test_the_real_directory_is_used_and_emptied_and_the_link_stays(
     assert "is claimed" in one.claim(1).stdout
 
     said = one.erase(1, *ALL).stdout
-    assert f"Its data in {FAST}/etcd are removed." in said
+    assert f"Its data in {FAST}/etcd are deleted." in said
     assert one.shell(1, "find /data | sort") == before
 
 
