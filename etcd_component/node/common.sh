@@ -216,9 +216,10 @@ founding_is_permitted() {
 
 # What starts a member asks for its seat: one that has left, or never joined, would be somebody new.
 require_seat() {
-  ! seat_is_taken || return 0
+  # Also where its leaving was cut off between the two.
   [ ! -e "$etc/left" ] ||
     die "$name has left its cluster, and nothing was started. To have it join again, raise etcd_reseat on its host and run \`pulumi up\`; to be rid of it, delete its line"
+  ! seat_is_taken || return 0
   die "$name has not taken its seat in cluster $cluster, and nothing was started; raise etcd_repair on its host and run \`pulumi up\`"
 }
 
