@@ -21,7 +21,9 @@ do_erase() {
   [ -n "$kept" ] || ! getent passwd "$user" >/dev/null || userdel "$user" ||
     warn "the user $user cannot be removed"
   rm -f "$itself"
-  rm -rf "${run:?}"
+  # One that waits for this one's lock may have its program beside it.
+  rm -rf "$run/locks" "$run"/*.started
+  rmdir "$run" 2>/dev/null || :
   say "the monitor is off this machine.$kept"
 }
 
