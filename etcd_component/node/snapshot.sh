@@ -90,6 +90,7 @@ leave_old_entries_behind() {
   restart_member
   doing="waiting for a raft snapshot"
   applied=$(metric etcd_server_proposals_applied_total)
+  [ -n "$applied" ] || die "$name: etcd $mine does not say how many entries it has applied, without which 3.7 is not started here. Run \`pulumi up\` again"
   give_up=$(($(date +%s) + 60))
   until [ $((0x$(newest_raft_snapshot))) -ge $((applied - 1)) ]; do
     [ "$(date +%s)" -lt "$give_up" ] || die "$name: etcd $mine writes no raft snapshot, without which 3.7 cannot start here"
