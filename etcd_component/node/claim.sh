@@ -215,6 +215,8 @@ check_neighbours() {
       esac
     done
     their_data=$(claim_value real-data "$other")
+    # A claim that does not say it says nothing of this directory.
+    [ -n "$their_data" ] || continue
     case $real/ in
       "$their_data"/*) ;;
       *) case $their_data/ in "$real"/*) ;; *) continue ;; esac ;;
