@@ -105,7 +105,7 @@ found_cluster() {
   - it was the only one; restore a snapshot"}
   Bring the others back and run \`pulumi up\` again"
   [ -n "$founders$peers" ] || [ -n "$(known_peers)" ] ||
-    die "$name has no data in $data, and nothing on this machine says who the other members are: it was wiped, or is another machine. If a disk is only not mounted, mount it. Otherwise set etcd_reseat on this host to $((reseat + 1)) and run \`pulumi up\` to have the former member removed and this one join with the data of the others; \`make status\` gives the line"
+    die "$name has no data in $data, and nothing on this machine says who the other members are: it was wiped, or is another machine, and never founds a second cluster. If a disk is only not mounted, mount it. Otherwise set etcd_reseat on this host to $((reseat + 1)) and run \`pulumi up\` to have the former member removed and this one join with the data of the others; \`make status\` gives the line"
   is_founder ||
     die "$name is not one of the founders of cluster $cluster, and no peer of a formed cluster answers:${seen:-"
   - no peer is known"}

@@ -127,7 +127,7 @@ def test_a_wiped_member_never_founds_again_although_all_others_are_down(cluster:
     assert "has lost its data" in refused.stderr
     assert "never founds a cluster again" in refused.stderr
     assert not three.is_active(3)
-    assert three.shell(3, "ls -A /data/etcd") == ""
+    assert three.shell(3, "ls -A /data/etcd") in {"", ".etcd-node"}
 
 
 def test_a_wiped_member_does_not_start_by_itself(cluster: Cluster) -> None:
