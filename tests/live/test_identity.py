@@ -57,9 +57,16 @@ def test_an_older_state_neither_changes_nor_removes_what_came_after_it(
     assert "this machine holds etcd-5 of cluster etcd, not etcd-3" in refused.text
     assert processes(nodes, 3)[2] == before[2]
 
+    # To the old state etcd-5 is a new number on the machine of etcd-3. Its cure is the way out.
     write_hosts(stack, nodes, {1: {}, 2: {}, 5: {}}, at={5: 3})
+    refused = stack.up(check=False)
+    assert "this machine is etcd-3, a member of cluster etcd, and not etcd-5" in refused.text
+    write_hosts(stack, nodes, {1: {}, 2: {}})
     done = stack.up()
     assert "etcd-3 is not on this machine, which holds etcd-5 of cluster etcd" in done.text
+    assert processes(nodes, 3)[2] == before[2]
+    write_hosts(stack, nodes, {1: {}, 2: {}, 5: {}}, at={5: 3})
+    stack.up()
     assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 5)) == cluster_id
     assert stack.up().changed == {}
 
