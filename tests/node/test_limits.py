@@ -19,6 +19,8 @@ SOON = {
 
 def test_a_mirror_that_never_answers_ends_the_run_with_a_message(cluster: Cluster) -> None:
     one = cluster(1)
+    one.send_program(1)
+    one.claim(1)
     one.send_program(1, program(SOON))
     with socket.create_server((one.lab.naming.gateway, 0)) as silent:
         port = silent.getsockname()[1]
