@@ -195,9 +195,9 @@ def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
     machine.claim()
     machine.says("software")
     machine.configure(one=RULES)
-    assert machine.says("serve") == "all 0 targets are scraped"
+    assert "all 0 targets are scraped" in machine.says("serve")
     first = started(machine)
-    assert machine.says("serve") == "all 0 targets are scraped"
+    assert "all 0 targets are scraped" in machine.says("serve")
     machine.configure(one=RULES, two=RULES.replace("one", "two"))
     machine.says("serve")
     assert started(machine) == first
@@ -210,7 +210,7 @@ def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
     assert "rules/two.yml" in said
     assert started(machine) == first
     machine.configure(one=RULES)
-    assert machine.says("serve") == "all 0 targets are scraped"
+    assert "all 0 targets are scraped" in machine.says("serve")
 
     # Its data stay where they are, and are found again.
     assert f"has its data in {DATA} and cannot be moved to /srv/other" in (
