@@ -203,6 +203,7 @@ def test_a_new_certificate_of_an_instance_on_a_fresh_machine_needs_no_etcd(
 ) -> None:
     one = cluster(1)
     one.send_program(1)
+    one.claim(1)
     one.put_certificate(1)
     assert one.shell(1, f"ls {PKI}/").split() == [
         "ca.crt",

@@ -95,6 +95,7 @@ def test_what_is_not_the_login_s_own_plain_file_is_not_read(one: Members, plante
 
 
 def test_an_upload_that_was_never_installed_is_erased_and_nothing_else(one: Members) -> None:
+    one.claim(1)
     one.put_binary(1)
     one.put_certificate(1)
     one.put_config(1)
