@@ -59,9 +59,10 @@ class Instance(pulumi.ComponentResource):
         self.certified = self._put_certificate()
         self._files = [self._install(), self.certified, self._put_config()]
         self._put_exporter()
-        DataDirectory(
-            model, removed=belonging.cluster.settings.rm_data, opts=self._child([self.checked])
-        )
+        settings = belonging.cluster.settings
+        # Nothing depends on it, so a destroy meets it at first, like the safeguard itself.
+        kept = pulumi.ResourceOptions(protect=settings.safeguard and not model.lost)
+        DataDirectory(model, removed=settings.rm_data, opts=self._child([self.checked], kept))
         self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(

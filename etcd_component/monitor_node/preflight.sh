@@ -17,7 +17,10 @@ look_at_machine() {
   check_units
   check_disk
   [ -n "$findings" ] || check_software
-  [ -z "$findings" ] || die "this machine cannot be the monitor yet; nothing was changed:$findings"
+  [ -z "$findings" ] || {
+    [ "$command" != claim ] || [ -d "$etc" ] || forget_locks monitor
+    die "this machine cannot be the monitor yet; nothing was changed:$findings"
+  }
   say "the machine is fit (VictoriaMetrics $found, $(free_mib "$(existing_parent "$real")") MiB free)"
 }
 

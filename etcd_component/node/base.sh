@@ -38,6 +38,12 @@ lock() { # hold the lock of that name, as file descriptor 9, until this program 
   done
 }
 
+# Of a machine that is refused, nothing is kept: forget_locks NAMES..., which this run holds.
+forget_locks() {
+  for held; do rm -f "$run/locks/$held.lock"; done
+  rmdir "$run/locks" "$run" 2>/dev/null || :
+}
+
 # Whoever can open a file can lock it, so locks are where only root can look.
 make_lock_directory() {
   mkdir -p "$run"

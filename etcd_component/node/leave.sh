@@ -148,8 +148,7 @@ do_erase() {
   [ ! -d "$etc" ] || find "$etc" -mindepth 1 ! -path "$etc/claim" -delete
   rm -rf "$running" "$stamp" "$leader_seen" "$clock_seen" "$founding"
   erase_what_is_shared
-  rm -f "$run/locks/$cluster.lock" "$run/locks/machine.lock"
-  rmdir "$run/locks" "$run" 2>/dev/null || :
+  forget_locks "$cluster" machine
   say "${name:-$cluster} is off this machine.$kept"
 }
 

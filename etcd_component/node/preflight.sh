@@ -14,7 +14,10 @@ look_at_machine() {
   check_disk
   check_upload
   check_clock
-  [ -z "$findings" ] || die "this machine cannot be $name yet; nothing was changed:$findings"
+  [ -z "$findings" ] || {
+    [ "$command" != claim ] || [ -n "$(ls -A /etc/etcd 2>/dev/null)" ] || forget_locks machine "$cluster"
+    die "this machine cannot be $name yet; nothing was changed:$findings"
+  }
   say "$name: the machine is fit ($(architecture), $(free_mib "$(existing_parent "$real")") MiB free)"
 }
 

@@ -385,10 +385,11 @@ def test_a_refused_destroy_touches_nothing_and_names_the_safeguard() -> None:
     found = record(cluster(3, safeguard=True))
     guard = found.resources["etcd:index:Safeguard", "etcd-safeguard"]
     assert guard.protect
-    # What nothing depends on is deleted first: that must be the safeguard alone.
+    # What nothing depends on is deleted first: that must be protected, too.
     needed = {key for one in found.resources.values() for key in one.needs}
     last = {key for key in found.resources if key not in needed}
-    assert not {key for key in last if not key[0].startswith("etcd:index:")}
+    parents = {"etcd:index:Cluster", "etcd:index:Instance", "etcd:index:Pki"}
+    assert all(found.resources[key].protect for key in last if key[0] not in parents)
 
 
 def test_erasing_a_node_does_what_the_settings_say() -> None:
