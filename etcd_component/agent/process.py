@@ -1,0 +1,78 @@
+"""Running the system's own programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etcd_component.agent import locking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended."""
+
+    status: int
+    """Exit status; negative for the signal that ended it, 127 where it is not there."""
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it says that it succeeded."""
+        return self.status == 0
+
+
+def run(
+    *argv: str,
+    stdin: bytes | None = None,
+    seconds: float | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Done:
+    """Run a program to its end, in the C locale. It holds this run's locks as long as it runs.
+
+    `seconds`: killed after that, and then its status is -9. `env` is added to what a plain
+    environment has; nothing of this process's own gets there.
+    """
+    try:
+        done = subprocess.run(  # noqa: PLW1510 - the caller looks at the status
+            argv,
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            timeout=seconds,
+            env={"PATH": PATH, "LC_ALL": "C", "HOME": "/root", **(env or {})},
+            cwd=cwd,
+            pass_fds=locking.descriptors(),
+        )
+    except FileNotFoundError:
+        return Done(127, "", f"{argv[0]}: not found")
+    except subprocess.TimeoutExpired as error:
+        return Done(-9, _text(error.stdout), _text(error.stderr))
+    return Done(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def exists(program: str) -> bool:
+    """Whether the machine has a program of that name."""
+    return shutil.which(program, path=PATH) is not None
+
+
+def clean_environment() -> None:
+    """Forget what the caller's environment says, but for what tests and sudo say to this program."""
+    for name in list(os.environ):
+        if name not in {"ETCD_NODE_WAITS", "SUDO_UID", "SUDO_USER"}:
+            del os.environ[name]
+    os.environ["PATH"] = PATH
+    os.environ["LC_ALL"] = "C"
+
+
+def _text(output: bytes | str | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""

@@ -1,0 +1,248 @@
+"""One member's HTTP server, over TLS, with a connection that is kept between requests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from etcd_component.etcd_api.errors import (
+    AnswerTimeout,
+    ApiError,
+    ConnectionLost,
+    ConnectionRefused,
+    ConnectTimeout,
+    HandshakeFailed,
+    UnexpectedAnswer,
+    Unreachable,
+    etcd_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+CONNECT_SECONDS = 2.0
+"""How long one address may take to accept a connection."""
+ANSWER_SECONDS = 10.0
+"""How long an answer may take, unless the caller says otherwise."""
+_LIMIT = 64 * 1024 * 1024
+"""Bytes of an answer that is read as a whole."""
+
+Dial = "Callable[[str, int, float], socket.socket]"
+"""Makes a connection to a host and port in so many seconds; raises Unreachable or OSError."""
+
+
+def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS as a member or a client of the cluster speaks it. Raises OSError, ssl.SSLError.
+
+    Like Go, and unlike Python's own default, it takes any certificate of the bundle for a root, and
+    does not refuse CAs for what RFC 5280 wants besides.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)
+    context.load_verify_locations(cafile=str(ca))
+    context.load_cert_chain(str(certificate), str(key))
+    return context
+
+
+def dial(host: str, port: int, seconds: float = CONNECT_SECONDS) -> socket.socket:
+    """A TCP connection to the first address of the host that accepts one. Raises Unreachable.
+
+    ConnectionRefused only when every address refuses: a host that is away, or a firewall that
+    drops, must not count as a machine on which nothing runs.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unreachable(f"{host} cannot be resolved: {error.strerror or error}") from None
+    errors: list[OSError] = []
+    for family, kind, protocol, _, address in addresses:
+        plain = socket.socket(family, kind, protocol)
+        plain.settimeout(seconds)
+        try:
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            errors.append(error)
+        else:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain
+    if all(isinstance(error, ConnectionRefusedError) for error in errors):
+        raise ConnectionRefused("connection refused")
+    other = next(error for error in errors if not isinstance(error, ConnectionRefusedError))
+    if isinstance(other, (TimeoutError, socket.timeout)):
+        raise ConnectTimeout(f"no connection within {seconds:g} s")
+    raise Unreachable((other.strerror or str(other)).lower())
+
+
+@dataclass
+class Connection:
+    """One thread's way to one member. It dials when it must, and again when it was cut off."""
+
+    url: str
+    tls: ssl.SSLContext
+    dial: Callable[[str, int, float], socket.socket] = dial
+    _http: http.client.HTTPConnection | None = field(default=None, init=False, repr=False)
+
+    def get(self, path: str, seconds: float = ANSWER_SECONDS) -> bytes:
+        """The body of a GET, whatever its status. Raises Unreachable."""
+        return self._request("GET", path, None, {}, seconds)[1]
+
+    def get_json(self, path: str, seconds: float = ANSWER_SECONDS) -> Any:
+        """The JSON of a GET. Raises Unreachable, UnexpectedAnswer."""
+        return decoded(self.get(path, seconds))
+
+    def call(
+        self,
+        method: str,
+        body: Mapping[str, Any],
+        token: str = "",
+        seconds: float = ANSWER_SECONDS,
+    ) -> dict[str, Any]:
+        """One call of the gateway, such as `cluster/member/list`; its answer. Raises ApiError."""
+        content = json.dumps(body).encode()
+        status, text = self._request("POST", f"/v3/{method}", content, headers(token), seconds)
+        answer = decoded(text)
+        if not isinstance(answer, dict):
+            raise UnexpectedAnswer(shortened(text))
+        if status != http.client.OK or "error" in answer:
+            raise etcd_error(
+                str(answer.get("message") or answer.get("error") or f"HTTP status {status}"),
+                answer.get("code"),
+            )
+        return answer
+
+    def stream(
+        self, method: str, body: Mapping[str, Any], token: str, seconds: float
+    ) -> Iterator[dict[str, Any]]:
+        """The records of a call that streams, each as it comes; `seconds` between two. Raises ApiError.
+
+        The connection is closed behind it.
+        """
+        self.close()
+        try:
+            line = self._connect(seconds)
+            line.request("POST", f"/v3/{method}", json.dumps(body).encode(), headers(token))
+            for record in line.getresponse():
+                answer = decoded(record)
+                if "error" in answer:
+                    error = answer["error"]
+                    text = error.get("message") if isinstance(error, dict) else error
+                    raise etcd_error(str(answer.get("message") or text), answer.get("code"))
+                yield answer["result"]
+        except (OSError, http.client.HTTPException) as error:
+            raise _reason(error, connected=True) from None
+        finally:
+            self.close()
+
+    def served_certificate(self) -> bytes:
+        """The server's certificate, DER, of a connection that stands; dials if none does."""
+        if self._http is None:
+            self._connect(ANSWER_SECONDS)
+        assert self._http is not None
+        assert isinstance(self._http.sock, ssl.SSLSocket)
+        return self._http.sock.getpeercert(binary_form=True) or b""
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def _request(
+        self, verb: str, path: str, body: bytes | None, header: dict[str, str], seconds: float
+    ) -> tuple[int, bytes]:
+        kept = self._http is not None
+        try:
+            return self._once(verb, path, body, header, seconds)
+        except ConnectionLost:
+            # The server may have closed a connection that was idle; nothing was done then.
+            if not kept:
+                raise
+            return self._once(verb, path, body, header, seconds)
+
+    def _once(
+        self, verb: str, path: str, body: bytes | None, header: dict[str, str], seconds: float
+    ) -> tuple[int, bytes]:
+        end = time.monotonic() + seconds
+        line = self._http or self._connect(seconds)
+        try:
+            line.sock.settimeout(max(end - time.monotonic(), 0.1))
+            line.request(verb, path, body, header)
+            response = line.getresponse()
+            content = response.read(_LIMIT)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise _reason(error, connected=True) from None
+        return response.status, content
+
+    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url)
+        host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
+        try:
+            plain = self.dial(host, port, min(seconds, CONNECT_SECONDS))
+        except OSError as error:
+            raise _reason(error, connected=False) from None
+        plain.settimeout(seconds)
+        try:
+            served = self.tls.wrap_socket(plain, server_hostname=host)
+        except OSError as error:
+            plain.close()
+            raise _reason(error, connected=True) from None
+        line = http.client.HTTPConnection(host, port)
+        line.sock = served
+        self._http = line
+        return line
+
+
+def headers(token: str) -> dict[str, str]:
+    """Of a call of the gateway."""
+    json_type = {"Content-Type": "application/json"}
+    return {**json_type, "Authorization": token} if token else json_type
+
+
+def decoded(text: bytes) -> Any:
+    """JSON of an answer. Raises UnexpectedAnswer."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise UnexpectedAnswer(shortened(text)) from None
+
+
+def shortened(text: bytes) -> str:
+    """The beginning of whatever was answered, on one line."""
+    words = " ".join(text[:600].decode(errors="replace").split())
+    return words[:200] or "nothing"
+
+
+def _reason(error: Exception, *, connected: bool) -> ApiError:
+    if isinstance(error, (TimeoutError, socket.timeout)):
+        return AnswerTimeout("no answer in time") if connected else ConnectTimeout("no connection")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return HandshakeFailed(f"its certificate is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return _tls_reason(error)
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionRefused("connection refused")
+    if isinstance(error, (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError)):
+        return ConnectionLost("the connection was closed before an answer came")
+    if isinstance(error, OSError):
+        return Unreachable((error.strerror or str(error)).lower())
+    return ConnectionLost(str(error) or type(error).__name__)
+
+
+def _tls_reason(error: ssl.SSLError) -> ApiError:
+    reason = error.reason or ""
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return ConnectionLost("the connection was closed before an answer came")
+    if "ALERT" in reason:
+        alert = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
+        return HandshakeFailed(f"it refuses this side's certificate: {alert}")
+    return HandshakeFailed(f"TLS failed: {reason.replace('_', ' ').lower() or error}")

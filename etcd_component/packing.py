@@ -1,0 +1,50 @@
+"""The agent as one file: an archive that Python runs, with the same bytes wherever it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from functools import cache
+from pathlib import Path
+
+_PACKAGES = ("agent", "etcd_api")
+_BEGINNING = (1980, 1, 1, 0, 0, 0)
+"""The first date that an archive can have."""
+
+_START = """\
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("etcd-node: this machine has Python %d.%d, and 3.9 is needed" % sys.version_info[:2])
+from etcd_component.agent.__main__ import main
+
+sys.exit(main())
+"""
+
+
+@cache
+def agent() -> bytes:
+    """The program for nodes and for the monitor's machine. Which it is, its file's name says.
+
+    Stored and not compressed: what compression gives differs by the library's version, and then
+    every colleague's machine would have another program.
+    """
+    folder = Path(__file__).parent
+    contents = {"__main__.py": _START.encode(), "etcd_component/__init__.py": b""}
+    for package in _PACKAGES:
+        for path in (folder / package).rglob("*.py"):
+            contents[f"etcd_component/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(contents):
+            entry = zipfile.ZipInfo(name, _BEGINNING)
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, contents[name])
+    return packed.getvalue()
+
+
+def sha256() -> str:
+    """Of that file, in hexadecimal."""
+    return hashlib.sha256(agent()).hexdigest()
