@@ -1,18 +1,21 @@
-"""The start: which of the two programs this is, and whether this Python can run it."""
+"""The start: which of the two programs this is."""
 
+import io
 import sys
+from pathlib import Path
 
 
 def main() -> int:
     """Run the program that this file is called as; its exit status."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    from pathlib import Path
-
-    from etcd_component.agent.frame import main as run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    from etcd_component.agent import frame
 
     if Path(sys.argv[0]).name.startswith("etcd-monitor"):
-        from etcd_component.agent.monitor.commands import MONITOR as program
-    else:
-        from etcd_component.agent.commands import NODE as program
-    return run(program, sys.argv[1:])
+        from etcd_component.agent.monitor import commands as monitor
+
+        return frame.main(monitor.MONITOR, sys.argv[1:])
+    from etcd_component.agent import commands as node
+
+    return frame.main(node.NODE, sys.argv[1:])

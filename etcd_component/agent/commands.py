@@ -137,7 +137,7 @@ NODE = Program(
     authorize,
     last_words,
     """
-Who types `leave` or `uninstall` names the instance: --name NAME --yes. Without them they say what is
-here and what would be removed, and remove nothing. Credentials of root come on standard input as one
-line of JSON, {"name": "root", "password": "..."}; a second line may have the password before it.""",
+Who types `leave` or `uninstall` names the instance: --name NAME --yes. Without them they say what
+is here and what would be removed, and remove nothing. Credentials of root come on standard input as
+one line of JSON, {"name": "root", "password": "..."}; a second line may have the one before it.""",
 )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OWN = r"^# Written by etcd-(node|monitor)"
 """The line that every unit and wrapper of ours has."""
 
+PRIVATE = 0o700
+"""The mode of a directory that nobody but its owner can enter."""
+
 
 def read_text(path: Path, default: str = "") -> str:
     """The text of a file; the default where it is missing or cannot be read."""
@@ -89,7 +92,7 @@ def atomic_write_among_others(path: Path, content: str, mode: int = 0o644) -> No
     outside = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         found = os.fstat(inside)
-        if found.st_uid != 0 or found.st_mode & 0o777 != 0o700:
+        if found.st_uid != 0 or found.st_mode & 0o777 != PRIVATE:
             raise PermissionError(f"{private} was replaced by another user")
         descriptor = os.open("new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=inside)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -117,7 +120,7 @@ def replace_link(path: Path, target: str) -> None:
 def link_target(path: Path) -> str:
     """Where a link leads, as it is written; empty where there is none."""
     try:
-        return os.readlink(path)
+        return str(path.readlink())
     except OSError:
         return ""
 
@@ -150,7 +153,7 @@ def from_base64(text: str) -> bytes:
 
 
 def value_in(text: str, key: str) -> str:
-    """The value of a top-level key of YAML as `render` writes it, a scalar on its line; or empty."""
+    """The value of a top-level key of YAML, a scalar on its line; empty where there is none."""
     found = re.search(rf"^{re.escape(key)}: *(.*)$", text, re.MULTILINE)
     return re.sub("[\"']", "", found[1]).strip() if found else ""
 

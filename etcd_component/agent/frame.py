@@ -48,8 +48,9 @@ class Command:
     def load(self) -> Callable[[Run], None]:
         """The function, with all the modules that it needs."""
         module, _, name = self.module.partition(":")
-        found = getattr(importlib.import_module(f"etcd_component.agent.{module}"), name or "run")
-        return found  # type: ignore[no-any-return]
+        loaded = importlib.import_module(f"etcd_component.agent.{module}")
+        function: Callable[[Run], None] = getattr(loaded, name or "run")
+        return function
 
 
 @dataclass(frozen=True)

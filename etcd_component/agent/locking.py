@@ -9,6 +9,7 @@ import stat
 import time
 from pathlib import Path
 
+from etcd_component.agent.files import PRIVATE
 from etcd_component.agent.output import refuse, say
 
 _held: dict[str, int] = {}
@@ -35,7 +36,8 @@ def hold(directory: Path, name: str, program: str, seconds: float) -> None:
                 announced = True
             if waited > seconds:
                 refuse(
-                    f"another {program} has been at work here for ten minutes; see `fuser -v {path}`"
+                    f"another {program} has been at work here for ten minutes; see `fuser -v"
+                    f" {path}`"
                 )
             time.sleep(0.05)
         # The one that was waited for may have removed the file, and then this lock locks nothing.
@@ -91,7 +93,7 @@ def _lock_directory(directory: Path) -> Path:
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
     found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o777 != 0o700:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o777 != PRIVATE:
         refuse(
             f"{path} is not a directory of root with mode 700, so other users could lock what is in"
             " it; remove it and run this again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _LINE = 4000
 """Characters of one line; Pulumi's provider stops for ever at one of 64 KiB."""
@@ -62,10 +62,10 @@ def prove(program: str, command: str) -> None:
     sys.stdout.flush()
 
 
-def _print(text: str, stream: object) -> None:
+def _print(text: str, stream: TextIO) -> None:
     for line in text.split("\n"):
         _State.lines += 1
-        if _State.lines == _LINES:
-            line = "(more lines are left out)"
-        if _State.lines <= _LINES:
-            print(line[:_LINE], file=stream, flush=True)  # type: ignore[call-overload]
+        if _State.lines < _LINES:
+            print(line[:_LINE], file=stream, flush=True)
+        elif _State.lines == _LINES:
+            print("(more lines are left out)", file=stream, flush=True)

@@ -66,7 +66,7 @@ def exists(program: str) -> bool:
 
 
 def clean_environment() -> None:
-    """Forget what the caller's environment says, but for what tests and sudo say to this program."""
+    """Forget the caller's environment, but for what tests and sudo say to this program."""
     for name in list(os.environ):
         if name not in {"ETCD_NODE_WAITS", "SUDO_UID", "SUDO_USER"}:
             del os.environ[name]

@@ -68,7 +68,7 @@ class Credentials:
 
 
 class Session:
-    """Calls as root. While the kind or the keys of tokens are rolled out, each member has its own."""
+    """Calls as root. While kind or keys of tokens are rolled out, each member has its own."""
 
     def __init__(self, client: Client, credentials: Credentials, waits: Waits) -> None:
         """Nothing is asked yet; `choose` comes first."""

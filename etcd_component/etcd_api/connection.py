@@ -122,9 +122,9 @@ class Connection:
     def stream(
         self, method: str, body: Mapping[str, Any], token: str, seconds: float
     ) -> Iterator[dict[str, Any]]:
-        """The records of a call that streams, each as it comes; `seconds` between two. Raises ApiError.
+        """The records of a call that streams, each as it comes; at most `seconds` between two.
 
-        The connection is closed behind it.
+        Raises ApiError. The connection is closed behind it.
         """
         self.close()
         try:
