@@ -128,7 +128,7 @@ def etcd_config(cluster: Cluster, instance: Instance) -> str:
 
 def _settings(cluster: Cluster) -> dict[str, Any]:
     settings = cluster.settings
-    checks = (
+    checks: dict[str, str | bool] = (
         {
             "experimental-initial-corrupt-check": True,
             "experimental-compact-hash-check-enabled": True,

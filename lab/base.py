@@ -27,6 +27,7 @@ _PACKAGES = (
     "iproute2",
     "ca-certificates",
     "procps",
+    "python3",
     "sudo",
     "curl",
 )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+_TIMED_OUT = 124
+"""The exit status of a run that took too long, as timeout(1) has it."""
+
+
 class TimeLimit(BaseException):
     """This run has taken too long. Not an Exception, so that nothing handles it on its way."""
 
@@ -84,6 +88,11 @@ class Run:
     _read: list[str] = field(default_factory=list)
 
     @property
+    def limit(self) -> int:
+        """Seconds that it may take; 0 where it takes what it takes."""
+        return int(self.waits.limit) or self.command.limit
+
+    @property
     def stdin(self) -> str:
         """All of standard input. Secrets may be in it."""
         if not self._read:
@@ -107,11 +116,12 @@ def main(program: Program, words: Sequence[str]) -> int:
     except TimeLimit:
         assert run is not None
         complain(program.last_words(run))
-        return _fail(
+        _fail(
             program,
-            f"gave up after {run.command.limit} s while {output.being_done()}; it is safe to run"
-            " this again",
+            f"gave up after {run.limit} s while {output.being_done()}; it is safe to run this"
+            " again",
         )
+        return _TIMED_OUT
     except ApiError as error:
         return _fail(program, f"failed while {output.being_done()}: {error}. Run this again")
     except BrokenPipeError:
@@ -152,7 +162,7 @@ def _execute(run: Run) -> None:
             lock = name.format(cluster=run.options.cluster)
             locking.hold(run.program.directory, lock, run.program.name, run.waits.lock)
         signal.signal(signal.SIGALRM, _time_is_up)
-        signal.alarm(command.limit)
+        signal.alarm(run.limit)
     if not command.claimed or run.program.authorize(run):
         function(run)
     signal.alarm(0)

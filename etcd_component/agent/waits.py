@@ -63,6 +63,8 @@ class Waits:
     """For an archive as a whole."""
     download_stall: float = 30
     """In which at least a piece of an archive must come."""
+    limit: float = 0
+    """For a run as a whole, in place of its command's own limit; 0: that one."""
     lock: float = 610
     """Until another run on this machine is done."""
 

@@ -18,7 +18,7 @@ NODES = 5
 
 Cluster = Callable[..., Members]
 
-# All that etcd-node and the tests may have left, by force: a test must not depend on `erase`.
+# All that etcd-node and the tests may have left, by force: a test must not depend on `uninstall`.
 _CLEAN = r"""
 for unit in $(systemctl list-units --all --plain --no-legend 'etcd*' 'foreign*' | cut -d' ' -f1); do
   systemctl kill --kill-who=all -s KILL "$unit" 2>/dev/null; systemctl stop "$unit" 2>/dev/null
@@ -101,6 +101,7 @@ def three(lab: Lab, request: pytest.FixtureRequest) -> Members:
     if _standing:
         _connect_all(lab)
         members = _standing[0]
+        members.waits = {}
         in_parallel(members.send_program, members.everyone)
         if members.is_well():
             return members

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 import socket
 import ssl
 import subprocess
 import tempfile
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from cryptography import x509
 
 from bench.client import Access
-from etcd_component import contact, exporter, render
+from etcd_component import contact, exporter, packing, render
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
 from tests.authority import Authority
 
@@ -69,22 +71,55 @@ def delivery(bundle: str, certificate: str, key: str, revoked: bytes) -> str:
     )
 
 
-HURRY = {
-    "date +%s) + 60)": "date +%s) + 4)",
-    "date +%s) + 15)": "date +%s) + 2)",
-    "start_member 90": "start_member 12",
-    "await_member 90": "await_member 12",
+HURRY: dict[str, float] = {
+    "start": 12,
+    **dict.fromkeys(("peers", "gate", "settle", "access", "downgrade", "raft_snapshot"), 4),
+    **dict.fromkeys(("login", "members", "leave"), 2),
 }
-"""How long the node program waits for others, shortened for tests in which nobody comes."""
+"""Waits of etcd-node for others, shortened for tests in which nobody comes."""
+
+_INTERPRETER = b"#!/usr/bin/python3 -IXutf8\n"
 
 
-def program(changes: dict[str, str] | None = None) -> str:
-    """The node program; `changes` replaces parts of its text."""
-    text = render.node_program()
-    for old, new in (changes or {}).items():
-        assert old in text, f"the node program has no `{old}` any more"
-        text = text.replace(old, new)
-    return text
+def program(inject: str = "") -> bytes:
+    """The program for nodes, as a file that can be run.
+
+    `inject` is Python that runs before anything of it: what it puts in the place of a function is
+    what all modules import.
+    """
+    if not inject:
+        return _INTERPRETER + packing.agent()
+    changed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(packing.agent())) as archive,
+        zipfile.ZipFile(changed, "w") as target,
+    ):
+        for name in archive.namelist():
+            start = f"{inject}\n".encode() if name == "__main__.py" else b""
+            target.writestr(name, start + archive.read(name))
+    return _INTERPRETER + changed.getvalue()
+
+
+def killed_at(function: str, arguments: str = "", *, when: str = "call") -> str:
+    """What to inject so that a run is killed when it calls this `module.function`.
+
+    With `when` "return", when that has been done. `arguments`: a regular expression that their
+    representation has.
+    """
+    module, _, name = function.rpartition(".")
+    return f"""\
+import os, re, sys
+def _watch(frame, event, _):
+    code = frame.f_code
+    if (
+        event == {when!r}
+        and code.co_name == {name!r}
+        and code.co_filename.endswith("/{module}.py")
+        and re.search({arguments!r}, repr(frame.f_locals))
+    ):
+        os.kill(os.getpid(), 9)
+sys.setprofile(_watch)
+"""
 
 
 @dataclass
@@ -110,8 +145,10 @@ class Members:
     first_node: int = _FIRST_NODE
     revoked: set[int] = field(default_factory=set)
     """Serial numbers of certificates that members refuse."""
-    changes: dict[str, str] = field(default_factory=dict)
-    """Of the node program's text."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """Of etcd-node for others, in seconds, besides the usual ones."""
+    inject: str = ""
+    """Of the program that is sent, see `program`."""
     exporter_port: int = 0
     textfile_dir: str | None = None
     owner: str = OWNER
@@ -175,7 +212,7 @@ class Members:
     ) -> Done:
         """Run etcd-node on the instance's node, for that instance."""
         meant = self.meant(seq, subcommand, options)
-        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *meant, *options]
+        words = [*self.etcd_node(subcommand), *meant, *options]
         done = self.lab.exec(self.node(seq), *words, stdin=stdin, check=check)
         if done.returncode == 0 and subcommand not in _READING:
             # Its last line is for the program that started it, and says nothing new.
@@ -188,7 +225,7 @@ class Members:
     ) -> subprocess.Popen[str]:
         """Run etcd-node in the background."""
         meant = self.meant(seq, subcommand, options)
-        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *meant, *options]
+        words = [*self.etcd_node(subcommand), *meant, *options]
         running = subprocess.Popen(
             self.lab.exec_command(self.node(seq), words),
             stdin=subprocess.PIPE,
@@ -202,24 +239,32 @@ class Members:
         running.stdin = None
         return running
 
-    def send_program(self, seq: int, text: str | None = None) -> None:
+    def etcd_node(self, subcommand: str) -> list[str]:
+        """The beginning of a command line."""
+        waits = ["env", f"ETCD_NODE_WAITS={json.dumps(self.waits)}"] if self.waits else []
+        return [*waits, render.NODE_PROGRAM, subcommand, "--cluster", self.name]
+
+    def send_program(
+        self, seq: int, text: bytes | None = None, path: str = render.NODE_PROGRAM
+    ) -> None:
+        """Put the program, or another one, on the node."""
         self.shell(
             seq,
-            f"set -e; place={render.NODE_PROGRAM}; rm -f $place; cat >$place; chmod 755 $place",
-            stdin=text or program(self.changes),
+            f"set -e; rm -f {path}; base64 -d >{path}; chmod 755 {path}",
+            stdin=base64.b64encode(text or program(self.inject)).decode(),
         )
 
     def meant(self, seq: int, subcommand: str, options: Sequence[str] = ()) -> list[str]:
         """How Pulumi says which instance of which stack a command means."""
         if subcommand in {"status", "facts", "metrics", "preflight"} or "--owner" in options:
             return []
-        access = {"access", "role", "user", "droprole", "dropuser", "undeclared"}
+        access = {"access", "role", "user", "drop-role", "drop-user", "unmanaged"}
         flag = "--instance" if subcommand in access else "--name"
         return ["--owner", self.owner, flag, self.instance(seq).name]
 
     def by_hand(self, seq: int, subcommand: str, *options: str, stdin: str = "") -> Done:
         """Run etcd-node as a person does, with just these options."""
-        words = [render.NODE_PROGRAM, subcommand, "--cluster", self.name, *options]
+        words = [*self.etcd_node(subcommand), *options]
         return self.lab.exec(self.node(seq), *words, stdin=stdin, check=False)
 
     def claim(self, seq: int, *options: str, check: bool = True) -> Done:
@@ -296,7 +341,7 @@ class Members:
         self.version = version
         in_parallel(lambda seq: (self.put_binary(seq), self.put_config(seq)), self.everyone)
 
-    def seat_options(self, seq: int, founders: Iterable[int] = ()) -> list[str]:
+    def join_options(self, seq: int, founders: Iterable[int] = ()) -> list[str]:
         return [
             *("--version", self.version, "--token", "test"),
             *("--founders", self.urls(founders)),
@@ -304,7 +349,7 @@ class Members:
             *(["--learner"] if seq in self.learners else []),
         ]
 
-    def seat(
+    def join(
         self,
         seq: int,
         *options: str,
@@ -313,17 +358,17 @@ class Members:
         password: str = PASSWORD,
     ) -> Done:
         """Take the seat, as the create of the seat does."""
-        chosen = [*self.seat_options(seq, founders), *options]
-        return self.run(seq, "seat", *chosen, stdin=credentials(password), check=check)
+        chosen = [*self.join_options(seq, founders), *options]
+        return self.run(seq, "join", *chosen, stdin=credentials(password), check=check)
 
-    def begin_seat(self, seq: int, founders: Iterable[int] = ()) -> subprocess.Popen[str]:
-        return self.begin(seq, "seat", *self.seat_options(seq, founders), stdin=credentials())
+    def begin_join(self, seq: int, founders: Iterable[int] = ()) -> subprocess.Popen[str]:
+        return self.begin(seq, "join", *self.join_options(seq, founders), stdin=credentials())
 
     def found(self, founders: Sequence[int] | None = None, *, access: bool = False) -> Members:
         """Prepare all declared instances and found the cluster with all of the founders at once."""
         chosen = founders or list(self.everyone)
         self.prepare_all()
-        in_parallel(lambda seq: self.seat(seq, founders=chosen), chosen)
+        in_parallel(lambda seq: self.join(seq, founders=chosen), chosen)
         if access:
             self.access(chosen[0])
         return self
@@ -344,16 +389,12 @@ class Members:
     def leave(self, seq: int, *, check: bool = True) -> Done:
         return self.run(seq, "leave", stdin=credentials(), check=check)
 
-    def erase(self, seq: int, *options: str) -> Done:
-        return self.run(seq, "erase", *options)
+    def uninstall(self, seq: int, *options: str) -> Done:
+        return self.run(seq, "uninstall", *options)
 
     def kill_program(self, seq: int, subcommand: str) -> None:
         """Kill a running etcd-node, as a power cut or an impatient person does."""
         self.shell(seq, f"pkill -9 -f '[e]tcd-node {subcommand}'", check=False)
-
-    def hurry(self, seq: int) -> None:
-        """Have the node program give up soon."""
-        self.send_program(seq, program(HURRY))
 
     # ---- what etcd and systemd say
 

@@ -58,7 +58,7 @@ def test_another_password_than_the_cluster_s_is_told(one: Members) -> None:
 
 
 def test_a_cluster_without_a_quorum_is_told_soon(cluster: Cluster) -> None:
-    two = cluster(2, changes=HURRY).found()
+    two = cluster(2, waits=HURRY).found()
     two.stop(2)
     refused = two.access(check=False)
 
@@ -107,7 +107,7 @@ def test_the_password_stays_while_a_member_is_to_leave_with_it(cluster: Cluster)
     two.size = 2
     # So do a user and a role that were declared, and are not any more.
     was = ("--user", "gone", "--role", "kept")
-    two.run(1, "undeclared", *was, stdin=credentials())
+    two.run(1, "unmanaged", *was, stdin=credentials())
     for kind, name in (("user", "gone"), ("role", "kept"), ("role", "of nobody")):
         two.call(1, f"auth/{kind}/add", {"name": name, "password": "x"}, two.token(1))
     peers = ("--peers", two.urls([2]))

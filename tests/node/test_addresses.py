@@ -34,9 +34,9 @@ def test_members_found_join_roll_out_and_leave(
     three.prepare_all()
     preflight = ["--name", "etcd-1", "--address", three.address(1), "--data", "/data/etcd"]
     assert "is fit" in three.run(1, "preflight", *preflight).stdout
-    in_parallel(lambda seq: three.seat(seq, founders=[1, 2]), [1, 2])
+    in_parallel(lambda seq: three.join(seq, founders=[1, 2]), [1, 2])
     three.access()
-    assert "joined the cluster; runs, voter" in three.seat(3, founders=[1, 2]).stdout
+    assert "joined the cluster; runs, voter" in three.join(3, founders=[1, 2]).stdout
     assert three.run(1, "status").stdout.count("runs") == 3
 
     three.change(snapshot_count=9997)

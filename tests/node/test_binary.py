@@ -84,7 +84,7 @@ def test_an_archive_of_another_version_installs_nothing(one: Members) -> None:
 
 
 def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
-    one.send_program(1, one_try())
+    one.waits = {"download": 5}
     refused = one.put_binary(
         1,
         "--url",
@@ -97,12 +97,6 @@ def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
     assert f"could not fetch http://{SUBNET}.1:1/amd64; nothing was installed" in refused.stderr
     assert "hidden" not in refused.stderr
     assert installed(one) == []
-
-
-def one_try() -> str:
-    from tests.node.members import program
-
-    return program({"--retry 3": "--retry 0"})
 
 
 def test_an_uploaded_archive_is_installed(one: Members) -> None:
@@ -280,10 +274,10 @@ def test_a_package_s_own_etcd_never_starts(packaged: Members) -> None:
 
     packaged.put_certificate(1)
     packaged.put_config(1)
-    packaged.seat(1, founders=[1])
+    packaged.join(1, founders=[1])
     assert packaged.roles() == {"etcd-1": "voter"}
     assert "here already" in packaged.put_binary(1, "--method", "package").stdout
-    packaged.erase(1, "--remove-data", "--remove-software")
+    packaged.uninstall(1, "--remove-data", "--remove-software")
     assert packaged.shell(1, "ls /usr/bin/etcd*", check=False) == ""
 
 

@@ -22,7 +22,7 @@ def add(members: Members, peer_url: str) -> None:
 
 
 def test_a_learner_that_never_started_holds_up_no_update(cluster: Cluster) -> None:
-    four = cluster(4, changes=HURRY).found([1, 2, 3], access=True)
+    four = cluster(4, waits=HURRY).found([1, 2, 3], access=True)
     ghost(four, 4)
     before = four.pids()
     for seq in (1, 2, 3):
@@ -38,12 +38,12 @@ def test_a_learner_that_never_started_holds_up_no_update(cluster: Cluster) -> No
     assert set(four.roles().values()) == {"voter"}
     # And its number joins as if nothing had been, also beside one that nobody declares.
     add(four, "https://10.99.99.99:2380")
-    assert "joined the cluster" in four.seat(4).stdout
+    assert "joined the cluster" in four.join(4).stdout
 
 
 def test_a_learner_that_is_down_holds_up_no_update_and_leaves(cluster: Cluster) -> None:
-    four = cluster(4, learners=frozenset({4}), changes=HURRY).found([1, 2, 3], access=True)
-    four.seat(4)
+    four = cluster(4, learners=frozenset({4}), waits=HURRY).found([1, 2, 3], access=True)
+    four.join(4)
     four.stop(4)
     change(four)
     four.stop(4)
@@ -58,7 +58,7 @@ def test_a_learner_that_is_down_holds_up_no_update_and_leaves(cluster: Cluster) 
 
 
 def test_a_voter_that_is_down_still_holds_up_an_update(cluster: Cluster) -> None:
-    three = cluster(3, changes=HURRY).found(access=True)
+    three = cluster(3, waits=HURRY).found(access=True)
     change(three)
     three.stop(3)
     before = three.pid(1)
@@ -81,12 +81,12 @@ def test_a_machine_is_not_added_in_the_middle_of_a_change_of_version(cluster: Cl
     four.wipe(3)
     four.shell(3, "systemctl disable -q etcd")
     lost = f"etcd-3={four.instance(3).peer_url}"
-    four.run(1, "expel", "--lost", lost, stdin=credentials())
+    four.run(1, "remove-member", "--lost", lost, stdin=credentials())
     four.prepare(4)
     for version, named in (("3.6.16", "etcd-2 3.7.3"), ("3.7.3", "etcd-1 3.6.16")):
         four.version = version
         four.put_binary(4)
-        refused = four.seat(4, check=False)
+        refused = four.join(4, check=False)
         assert refused.returncode == 1
         assert "the members run different minor versions" in refused.stderr
         assert named in refused.stderr
@@ -95,7 +95,7 @@ def test_a_machine_is_not_added_in_the_middle_of_a_change_of_version(cluster: Cl
     four.version = "3.6.16"
     four.put_binary(4)
     assert "restarted" in four.rollout(2).stdout
-    assert "joined the cluster" in four.seat(4).stdout
+    assert "joined the cluster" in four.join(4).stdout
     assert {four.status(seq)["version"] for seq in (1, 2, 4)} == {"3.6.16"}
 
 
@@ -120,7 +120,7 @@ def test_a_learner_that_never_started_holds_up_no_way_back(cluster: Cluster) -> 
 
 
 def test_an_alarm_for_space_does_not_hold_up_a_larger_quota(cluster: Cluster) -> None:
-    three = cluster(3, changes=HURRY).found(access=True)
+    three = cluster(3, waits=HURRY).found(access=True)
     alarm = {"action": "ACTIVATE", "memberID": three.member_id(2), "alarm": "NOSPACE"}
     three.call(1, "maintenance/alarm", alarm, three.token(1))
     change(three)
@@ -131,7 +131,7 @@ def test_an_alarm_for_space_does_not_hold_up_a_larger_quota(cluster: Cluster) ->
 
 
 def test_an_alarm_for_corruption_does_not_hold_up_who_is_replaced(cluster: Cluster) -> None:
-    three = cluster(3, changes=HURRY).found(access=True)
+    three = cluster(3, waits=HURRY).found(access=True)
     alarm = {"action": "ACTIVATE", "memberID": three.member_id(3), "alarm": "CORRUPT"}
     three.call(1, "maintenance/alarm", alarm, three.token(1))
     change(three)

@@ -45,7 +45,7 @@ def test_the_real_directory_is_used_and_emptied_and_the_link_stays(
     assert one.shell(1, f"stat -c '%U %a' {FAST}/etcd; ls {FAST}/etcd") == "etcd 700\nmember"
     assert "is claimed" in one.claim(1).stdout
 
-    said = one.erase(1, *ALL).stdout
+    said = one.uninstall(1, *ALL).stdout
     assert f"Its data in {FAST}/etcd are deleted." in said
     assert one.shell(1, "find /data | sort") == before
 
@@ -61,7 +61,7 @@ def test_a_link_that_leads_elsewhere_than_before_costs_nobody_data(cluster: Clus
     refused = one.claim(1, check=False)
     assert f"but etcd-1 has its data in {FAST}/etcd" in refused.stderr
 
-    said = one.erase(1, *ALL).stdout
+    said = one.uninstall(1, *ALL).stdout
     assert f"/data/etcd leads to /data/slow, and not to {FAST}/etcd" in said
     assert "none were removed" in said
     assert one.shell(1, f"cat /data/slow/photo; ls {FAST}/etcd") == "mine\nmember"
@@ -94,7 +94,7 @@ def test_what_is_mounted_below_the_data_stays_also_of_the_same_disk(cluster: Clu
     one = cluster(1).found()
     one.shell(1, "mkdir -p /data/photos /data/etcd/more && echo mine >/data/photos/one")
     one.shell(1, "mount --bind /data/photos /data/etcd/more")
-    said = one.erase(1, *ALL).stdout
+    said = one.uninstall(1, *ALL).stdout
     held = one.shell(1, "cat /data/photos/one; umount /data/etcd/more")
     assert held == "mine"
     assert "Its data stay in /data/etcd, because /data/etcd/more is mounted there" in said

@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 from tests.authority import pem_of
 from tests.node.conftest import Cluster
 from tests.node.members import Members, eventually
-from tests.node.test_erase import look
 from tests.node.test_preflight import LISTEN
+from tests.node.test_uninstall import look
 
 PORT = 2381
 END = "certificate_not_after_timestamp_seconds"
@@ -274,7 +274,7 @@ def test_a_port_is_checked_taken_moved_and_given_back(cluster: Cluster) -> None:
     one.put_exporter(1)
     assert one.shell(1, f"ss -Hltn sport = :{PORT}") == ""
     assert f":{PORT + 1}" in one.shell(1, f"ss -Hltn sport = :{PORT + 1}")
-    one.erase(1, "--remove-data", "--remove-software")
+    one.uninstall(1, "--remove-data", "--remove-software")
     assert look(one) - before == set()
 
 
@@ -282,7 +282,7 @@ def test_two_clusters_of_one_node_tell_each_its_own(cluster: Cluster) -> None:
     one = cluster(1, exporter_port=PORT).found()
     other = cluster_beside(one)
     other.prepare_all()
-    other.seat(1, founders=[1])
+    other.join(1, founders=[1])
     for each in (one, other):
         each.put_exporter(1)
     connection = f"curl -sS http://{one.lab_address(1)}"

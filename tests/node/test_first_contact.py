@@ -56,7 +56,7 @@ def test_a_machine_without_the_program_is_claimed_and_erased(cluster: Cluster) -
     # Wiped, or erased by an earlier attempt whose answer was lost.
     one.shell(1, f"rm -f {render.NODE_PROGRAM}")
     for _ in range(2):
-        erased = first_contact(one, "erase", "--remove-data")
+        erased = first_contact(one, "uninstall", "--remove-data")
         assert erased.returncode == 0, erased.stderr
         assert contact.proves(erased.stdout)
         assert one.shell(1, "ls -d /run/etcd-node /etc/etcd", check=False) == ""

@@ -8,7 +8,7 @@ import pytest
 
 from lab import Lab
 from tests.node.conftest import SUBNET, Cluster
-from tests.node.members import OWNER, Members, credentials, in_parallel
+from tests.node.members import OWNER, Members, credentials, in_parallel, killed_at, program
 
 OTHER = "f" * 16
 ALL = ("--remove-data", "--remove-software")
@@ -33,9 +33,9 @@ CHANGES = {
     "binary": ("--version", "3.6.16"),
     "tls": (),
     "config": (),
-    "seat": ("--reseat", "7"),
+    "join": ("--reseat", "7"),
     "rollout": (),
-    "expel": ("--lost", "etcd-2=https://10.1.1.1:2380"),
+    "remove-member": ("--lost", "etcd-2=https://10.1.1.1:2380"),
     "exporter": (),
 }
 
@@ -51,7 +51,7 @@ def test_what_changes_refuses_another_number_and_another_owner(three: Members) -
         code, said = pose(three, 1)(subcommand, *options, stdin=credentials(), owner=OTHER)
         assert code == 1, subcommand
         assert "this machine holds etcd-1 of another stack's cluster etcd, not etcd-1" in said
-    for subcommand in ("access", "role", "user", "undeclared"):
+    for subcommand in ("access", "role", "user", "unmanaged"):
         meant = ("--owner", OWNER, "--instance", "etcd-9", "--name", "app")
         done = three.by_hand(1, subcommand, *meant, stdin=credentials())
         assert done.returncode == 1, subcommand
@@ -65,13 +65,17 @@ def test_what_removes_leaves_another_instance_alone_and_is_done(three: Members) 
         (9, OWNER, "etcd-1 of cluster etcd"),
         (1, OTHER, "etcd-1 of another stack's cluster etcd"),
     ):
-        for subcommand, options in {"leave": (), "erase": ALL, "exporter": ("--remove",)}.items():
+        for subcommand, options in {
+            "leave": (),
+            "uninstall": ALL,
+            "exporter": ("--remove",),
+        }.items():
             run = pose(three, seq)
             code, said = run(subcommand, *options, stdin=credentials(), owner=owner)
             assert code == 0, said
             assert f"etcd-{seq} is not on this machine, which holds {held}" in said
             assert "Nothing was removed" in said
-    for subcommand in ("dropuser", "droprole"):
+    for subcommand in ("drop-user", "drop-role"):
         meant = ("--owner", OWNER, "--instance", "etcd-9", "--name", "app")
         done = three.by_hand(1, subcommand, *meant, stdin=credentials())
         assert (done.returncode, "etcd-9 is not on this machine" in done.stdout) == (0, True)
@@ -88,7 +92,7 @@ def test_a_member_s_machine_is_not_claimed_for_another_number(three: Members) ->
         assert code == 1
         assert "this machine holds etcd-1 of cluster etcd, not etcd-4" in said
         assert "put etcd_seq of its host back" in said
-    assert "erase" not in said
+    assert "uninstall" not in said
     assert (files(three), three.pid(1)) == (before, process)
     assert "is claimed" in three.claim(1).stdout
 
@@ -100,8 +104,10 @@ def test_a_first_run_with_a_wrong_number_can_be_corrected(cluster: Cluster) -> N
     code, said = pose(two, 4)("claim", *place)
     assert (code, "etcd-1 was claimed here and never joined" in said) == (0, True), said
     # The former number is deleted last, and takes nothing with it.
-    for subcommand in ("leave", "erase"):
-        code, said = pose(two, 1)(subcommand, *ALL[: subcommand == "erase"], stdin=credentials())
+    for subcommand in ("leave", "uninstall"):
+        code, said = pose(two, 1)(
+            subcommand, *ALL[: subcommand == "uninstall"], stdin=credentials()
+        )
         assert (code, "etcd-1 is not on this machine, which holds etcd-4" in said) == (0, True)
     assert two.shell(1, "sed -n s/^name=//p /etc/etcd/etcd/claim") == "etcd-4"
 
@@ -109,7 +115,7 @@ def test_a_first_run_with_a_wrong_number_can_be_corrected(cluster: Cluster) -> N
 def test_an_erasure_without_a_claim_removes_no_cluster(cluster: Cluster) -> None:
     one = cluster(1).found()
     one.shell(1, "rm /etc/etcd/etcd/claim")
-    said = one.erase(1, *ALL).stdout
+    said = one.uninstall(1, *ALL).stdout
     assert "holds etcd-1 of cluster etcd, which no stack has claimed. Nothing was removed" in said
     assert one.roles() == {"etcd-1": "voter"}
     # A machine whose files were lost is claimed again.
@@ -117,18 +123,17 @@ def test_an_erasure_without_a_claim_removes_no_cluster(cluster: Cluster) -> None
     assert one.roles() == {"etcd-1": "voter"}
 
 
-@pytest.mark.parametrize("part", ["remove_data_directory() {", "erase_what_is_shared() {"])
+@pytest.mark.parametrize("part", ["data_directory.remove", "uninstall.remove_shared"])
 def test_an_erasure_that_was_killed_is_finished_when_it_runs_again(
     cluster: Cluster, part: str
 ) -> None:
     one = cluster(1).found()
     one.send_program(1)
-    text = one.shell(1, "cat /usr/local/sbin/etcd-node")
-    one.send_program(1, text.replace(part, f"{part}\n  kill -9 $$") + "\n")
-    assert one.run(1, "erase", *ALL, check=False).returncode != 0
+    one.send_program(1, program(killed_at(part)))
+    assert one.run(1, "uninstall", *ALL, check=False).returncode != 0
     assert one.shell(1, "cat /etc/etcd/etcd/claim")
-    one.send_program(1, text + "\n")
-    assert "etcd-1 is off this machine" in one.erase(1, *ALL).stdout
+    one.send_program(1)
+    assert "etcd-1 is off this machine" in one.uninstall(1, *ALL).stdout
     left = "ls -d /etc/etcd /data /opt/etcd /usr/local/sbin/etcd-node /run/etcd-node"
     assert one.shell(1, left, check=False) == ""
 
@@ -179,10 +184,10 @@ def test_claims_of_other_clusters_count_where_nothing_runs_yet(
 # ---- a person at the keyboard
 
 
-def test_a_person_who_types_erase_or_leave_sees_what_would_go(three: Members) -> None:
+def test_a_person_who_types_uninstall_or_leave_sees_what_would_go(three: Members) -> None:
     processes = three.pids()
     for words in ((), ("--remove-data",), ("--name", "etcd-1"), ("--yes",)):
-        done = three.by_hand(1, "erase", *words)
+        done = three.by_hand(1, "uninstall", *words)
         assert done.returncode == 1
         assert "etcd-1 of cluster etcd" in done.stderr
         assert OWNER in done.stderr
@@ -190,12 +195,12 @@ def test_a_person_who_types_erase_or_leave_sees_what_would_go(three: Members) ->
         assert "/data/etcd" in done.stderr
         assert ("DELETED" in done.stderr) == ("--remove-data" in words)
         more = " --remove-data" if "--remove-data" in words else ""
-        line = f"etcd-node erase --cluster etcd --name etcd-1{more} --yes"
+        line = f"etcd-node uninstall --cluster etcd --name etcd-1{more} --yes"
         assert f"nothing was removed. To confirm: {line}" in done.stderr
     done = three.by_hand(1, "leave", stdin=credentials())
     assert done.returncode == 1
     assert "To confirm: etcd-node leave --cluster etcd --name etcd-1 --yes" in done.stderr
-    done = three.by_hand(1, "erase", "--name", "etcd-2", "--remove-data", "--yes")
+    done = three.by_hand(1, "uninstall", "--name", "etcd-2", "--remove-data", "--yes")
     assert (done.returncode, "not etcd-2; no changes were made" in done.stderr) == (1, True)
     assert three.pids() == processes
     assert three.is_well()
@@ -203,7 +208,7 @@ def test_a_person_who_types_erase_or_leave_sees_what_would_go(three: Members) ->
 
 def test_a_person_who_confirms_gets_it_done(cluster: Cluster) -> None:
     one = cluster(1).found()
-    done = one.by_hand(1, "erase", "--name", "etcd-1", "--remove-data", "--yes")
+    done = one.by_hand(1, "uninstall", "--name", "etcd-1", "--remove-data", "--yes")
     assert (done.returncode, "etcd-1 is off this machine" in done.stdout) == (0, True), done.stderr
     assert one.shell(1, "ls -d /data /etc/etcd", check=False) == ""
 
@@ -214,7 +219,7 @@ def test_a_person_who_confirms_gets_it_done(cluster: Cluster) -> None:
 def removed(members: Members) -> None:
     """Lose the third member's machine, and have the cluster remove it."""
     members.stop(3)
-    members.run(1, "expel", "--lost", members.urls([3]), stdin=credentials())
+    members.run(1, "remove-member", "--lost", members.urls([3]), stdin=credentials())
 
 
 def test_a_machine_whose_member_was_removed_is_free_for_another_number(cluster: Cluster) -> None:
@@ -226,7 +231,7 @@ def test_a_machine_whose_member_was_removed_is_free_for_another_number(cluster: 
     three.shell(3, "rm /etc/etcd/etcd/peers")
     refused = three.by_hand(3, *claim, "--peers", "etcd-1=https://10.99.99.99:2380")
     assert refused.returncode == 1
-    assert "etcd-node erase --cluster etcd --name etcd-3 --remove-data --yes" in refused.stderr
+    assert "etcd-node uninstall --cluster etcd --name etcd-3 --remove-data --yes" in refused.stderr
     assert three.shell(3, "ls /data/etcd/member/wal")
     done = three.by_hand(3, *claim, "--peers", three.urls([1, 2]))
     assert done.returncode == 0, done.stderr

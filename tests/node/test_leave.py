@@ -25,7 +25,7 @@ def test_two_leave_at_once_of_five(cluster: Cluster) -> None:
     for seq in (4, 5):
         assert not five.is_active(seq)
         assert five.shell(seq, "systemctl is-enabled etcd", check=False) == "disabled"
-        # They belong to `erase`.
+        # They belong to `uninstall`.
         assert has_data(five, seq)
     assert "has no seat" in five.leave(5).stdout
 
@@ -37,7 +37,7 @@ def test_two_leave_at_once_of_five(cluster: Cluster) -> None:
 
 def test_a_learner_leaves(cluster: Cluster) -> None:
     two = cluster(2, learners=frozenset({2})).found([1], access=True)
-    two.seat(2, founders=[1])
+    two.join(2, founders=[1])
 
     assert "removed" in two.leave(2).stdout
     assert two.roles() == {"etcd-1": "voter"}
@@ -55,8 +55,8 @@ def test_the_last_member_just_stops(cluster: Cluster) -> None:
 
 
 def test_the_only_voter_does_not_leave_its_learner(cluster: Cluster) -> None:
-    two = cluster(2, learners=frozenset({2}), changes=HURRY).found([1])
-    two.seat(2, founders=[1])
+    two = cluster(2, learners=frozenset({2}), waits=HURRY).found([1])
+    two.join(2, founders=[1])
     refused = two.leave(1, check=False)
 
     assert refused.returncode == 1
@@ -65,7 +65,7 @@ def test_the_only_voter_does_not_leave_its_learner(cluster: Cluster) -> None:
 
 
 def test_leaving_is_refused_when_the_rest_would_lose_its_quorum(three: Members) -> None:
-    in_parallel(three.hurry, three.everyone)
+    three.waits = HURRY
     three.stop(2)
     refused = three.leave(3, check=False)
 
@@ -82,7 +82,7 @@ def test_leaving_is_refused_when_the_rest_would_lose_its_quorum(three: Members) 
 @pytest.mark.parametrize("runs", [True, False])
 def test_one_that_reaches_nobody_does_not_leave(three: Members, lab: Lab, runs: bool) -> None:
     """It must not be taken for the last member."""
-    in_parallel(three.hurry, three.everyone)
+    three.waits = HURRY
     if not runs:
         three.stop(3)
     lab.cut(12, peers=True)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 
 import pytest
 
 from tests.node.conftest import SUBNET, Cluster
-from tests.node.members import PASSWORD, Members, credentials, eventually, program
+from tests.node.members import PASSWORD, Members, credentials, eventually
 
-SOON = {
-    "*) limit=120 ;;": "*) limit=3 ;;",
-    "binary | seat | rollout) limit=600 ;;": "binary | seat | rollout) limit=3 ;;",
-}
+SOON: dict[str, float] = {"limit": 3}
 
 
 def test_a_mirror_that_never_answers_ends_the_run_with_a_message(cluster: Cluster) -> None:
     one = cluster(1)
     one.send_program(1)
     one.claim(1)
-    one.send_program(1, program(SOON))
+    one.waits = SOON
     with socket.create_server((one.lab.naming.gateway, 0)) as silent:
         port = silent.getsockname()[1]
         one.version = "3.6.17"
@@ -38,7 +36,7 @@ def test_a_mirror_that_never_answers_ends_the_run_with_a_message(cluster: Cluste
 
 def test_an_etcd_that_hangs_ends_the_run_with_a_message(cluster: Cluster) -> None:
     one = cluster(1).found()
-    one.send_program(1, program(SOON))
+    one.waits = SOON
     one.shell(1, "systemctl kill -s STOP etcd")
     given_up = one.access(check=False)
     one.shell(1, "systemctl kill -s CONT etcd")
@@ -48,6 +46,7 @@ def test_an_etcd_that_hangs_ends_the_run_with_a_message(cluster: Cluster) -> Non
         f"gave up after 3 s while setting up access at https://{SUBNET}.10:2379" in given_up.stderr
     )
     assert "the end of `journalctl -u etcd.service`:" in given_up.stderr
+    one.waits = {}
     assert one.access().returncode == 0
 
 
@@ -55,9 +54,10 @@ def test_a_second_run_waits_for_the_first(cluster: Cluster) -> None:
     one = cluster(1).found()
     one.shell(1, "systemctl kill -s STOP etcd")
     first = one.begin(1, "access", stdin=credentials())
-    eventually("the first is at work", lambda: one.shell(1, "pgrep -f '[c]url -sS'", check=False))
+    lock = "/run/etcd-node/locks/etcd.lock"
+    eventually("the first is at work", lambda: one.shell(1, f"flock -n {lock} true || echo held"))
     second = one.begin(1, "access", stdin=credentials())
-    eventually("the second waits", lambda: one.shell(1, "pgrep -f '[f]lock -w 610'", check=False))
+    time.sleep(4)  # it says so only when it has waited for a while
     one.shell(1, "systemctl kill -s CONT etcd")
     said = [each.communicate(timeout=60)[0] for each in (first, second)]
 
@@ -100,11 +100,11 @@ def watched(cluster: Cluster) -> Members:
 
 
 def test_a_password_is_in_no_process_list_no_journal_and_no_file(watched: Members) -> None:
-    watched.seat(1, founders=[1])
+    watched.join(1, founders=[1])
     watched.access(1)
     command = watched.lab.exec_command(11, ["sh", "-c", _WATCH])
     with subprocess.Popen(command):
-        watched.seat(2, founders=[1])
+        watched.join(2, founders=[1])
         watched.access(2)
         watched.change(snapshot_count=9999)
         watched.rollout(2)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from etcd_component.render import monitor_program
 from tests.node.conftest import Cluster
 from tests.node.members import Members, eventually
 
@@ -66,13 +65,13 @@ def test_a_directory_of_locks_that_others_can_enter_is_refused(one: Members, cha
 
 def test_a_user_cannot_hold_up_the_monitor_s_program(cluster: Cluster) -> None:
     one = cluster(1)
-    one.shell(1, "cat >/root/etcd-monitor", stdin=monitor_program())
-    files = "echo '--- end' | sh /root/etcd-monitor files --kind dashboards"
+    one.send_program(1, path="/root/etcd-monitor")
+    files = "echo '--- end' | /root/etcd-monitor files --kind dashboards"
     try:
         one.shell(1, f"mkdir /etc/etcd-monitor; echo ours >/etc/etcd-monitor/owner; {files}")
         with everything_locked_by_a_user(one, "/run/etcd-monitor", "/etc/etcd-monitor"):
             assert "waiting for another" not in one.shell(1, files)
-        assert "is off this machine" in one.shell(1, "sh /root/etcd-monitor erase --yes")
+        assert "is off this machine" in one.shell(1, "/root/etcd-monitor uninstall --yes")
         assert one.shell(1, "ls -d /run/etcd-monitor", check=False) == ""
     finally:
         one.shell(1, "rm -rf /root/etcd-monitor /run/etcd-monitor /etc/etcd-monitor", check=False)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.node.conftest import Cluster
-from tests.node.members import Done, Members, credentials, eventually, in_parallel, program
+from tests.node.members import (
+    Done,
+    Members,
+    credentials,
+    eventually,
+    in_parallel,
+    killed_at,
+    program,
+)
 
 VOTERS = {"etcd-1": "voter", "etcd-2": "voter", "etcd-3": "voter"}
-PATIENCE = {"takes_part_within 60": "takes_part_within 8", "start_member 90": "start_member 20"}
+PATIENCE: dict[str, float] = {"can_run": 8, "start": 20}
 
 ROLL_BACK = "systemctl stop etcd && rm -rf /data/etcd/member && mv /data/older /data/etcd/member"
 FLIP = (
@@ -22,7 +30,7 @@ def reseat(members: Members, seq: int, number: int = 1, *, check: bool = True) -
     """What the update of a seat runs when the number was raised."""
     return members.run(
         seq,
-        "seat",
+        "join",
         *("--reseat", str(number), "--version", members.version),
         *("--peers", members.urls(one for one in members.everyone if one != seq)),
         stdin=credentials(),
@@ -70,7 +78,7 @@ def fact(members: Members, seq: int, name: str, *words: str) -> str:
 
 
 def test_a_member_that_was_rolled_back_joins_again_and_its_data_are_kept(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     former = three.member_id(3)
     roll_back(three, 3)
     assert "tocommit" in fact(three, 3, "crash")
@@ -98,7 +106,7 @@ def test_a_member_that_was_rolled_back_joins_again_and_its_data_are_kept(cluster
 
 
 def test_a_member_with_flipped_bytes_joins_again(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     damage(three, 2)
     assert fact(three, 2, "crash_kind") == "data"
 
@@ -122,7 +130,7 @@ def test_a_member_that_runs_keeps_its_data(three: Members) -> None:
 
 
 def test_without_the_others_quorum_nothing_is_touched(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     damage(three, 3)
     three.stop(2)
 
@@ -142,7 +150,7 @@ def test_without_the_others_quorum_nothing_is_touched(cluster: Cluster) -> None:
 
 
 def test_two_of_two_cannot_spare_one(cluster: Cluster) -> None:
-    two = cluster(2, changes=PATIENCE).found()
+    two = cluster(2, waits=PATIENCE).found()
     damage(two, 2)
 
     refused = reseat(two, 2, check=False)
@@ -154,7 +162,7 @@ def test_two_of_two_cannot_spare_one(cluster: Cluster) -> None:
 
 
 def test_a_cause_that_other_data_would_not_mend_moves_no_data(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     three.shell(
         3,
         "systemctl stop etcd && systemd-run -q --unit foreign perl -MIO::Socket::INET -e 'my @s ="
@@ -175,7 +183,7 @@ def test_a_cause_that_other_data_would_not_mend_moves_no_data(cluster: Cluster) 
 
 
 def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     three.put(1, "kept", "yes")
     former = three.member_id(2)
     raised = {"action": "ACTIVATE", "memberID": former, "alarm": "CORRUPT"}
@@ -192,7 +200,7 @@ def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster) -> No
 
 
 def test_a_member_that_was_removed_joins_again_and_its_data_are_kept(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found()
+    three = cluster(3, waits=PATIENCE).found()
     three.shell(1, "sleep 5.2")
     three.call(1, "cluster/member/remove", {"ID": three.member_id(3)})
     eventually("the removed member stops", lambda: not three.is_active(3))
@@ -205,7 +213,7 @@ def test_a_member_that_was_removed_joins_again_and_its_data_are_kept(cluster: Cl
 
 def test_writes_that_the_others_lack_are_warned_of(cluster: Cluster) -> None:
     """The others were taken back to an older state; this one has more than they."""
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     for seq in (1, 2):
         three.shell(
             seq, "systemctl stop etcd; cp -a /data/etcd/member /data/older; systemctl start etcd &"
@@ -240,14 +248,14 @@ WIPE = (
 def test_a_wiped_machine_that_is_repaired_is_told_the_right_cure(
     cluster: Cluster, *, peers: bool
 ) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     former = three.member_id(2)
     three.shell(2, WIPE)
     three.prepare(2)
     known = ["--peers", three.urls([1, 3])] if peers else []
     words = ["--repair", "1", "--version", three.version, *known]
 
-    refused = three.run(2, "seat", *words, stdin=credentials(), check=False)
+    refused = three.run(2, "join", *words, stdin=credentials(), check=False)
 
     assert refused.returncode == 1
     assert "set etcd_reseat on this host to 1" in refused.stderr
@@ -258,10 +266,10 @@ def test_a_wiped_machine_that_is_repaired_is_told_the_right_cure(
 
 
 def test_a_repair_has_nobody_join(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found([1, 2])
+    three = cluster(3, waits=PATIENCE).found([1, 2])
     words = ["--repair", "1", "--version", three.version, "--peers", three.urls([1, 2])]
 
-    refused = three.run(3, "seat", *words, stdin=credentials(), check=False)
+    refused = three.run(3, "join", *words, stdin=credentials(), check=False)
 
     assert refused.returncode == 1
     assert "etcd_repair has nobody join: set etcd_reseat on this host to 1" in refused.stderr
@@ -270,10 +278,11 @@ def test_a_repair_has_nobody_join(cluster: Cluster) -> None:
 
 
 def test_facts_tell_what_a_wiped_machine_lacks(three: Members) -> None:
-    text = program()
-    there = three.shell(2, "sh -s facts --cluster gone --data /data/etcd", stdin=text).splitlines()
+    three.send_program(2, path="/root/etcd-node")
+    facts = "/root/etcd-node facts --cluster gone --data"
+    there = three.shell(2, f"{facts} /data/etcd").splitlines()
     assert {"seat=none", "data=whole"} <= set(there)
-    gone = three.shell(2, "sh -s facts --cluster gone --data /nowhere", stdin=text).splitlines()
+    gone = three.shell(2, f"{facts} /nowhere; rm /root/etcd-node").splitlines()
     assert {"owner=", "seat=none", "data=none"} <= set(gone)
 
 
@@ -282,7 +291,7 @@ def test_facts_tell_what_a_wiped_machine_lacks(three: Members) -> None:
 
 def test_data_without_their_log_are_not_taken_up_again(cluster: Cluster) -> None:
     """etcd that joins would take the old database for its own, and skip what it never had."""
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     three.shell(3, "systemctl stop etcd && rm -r /data/etcd/member/wal")
     three.put(1, "meanwhile", "yes")
     assert fact(three, 3, "seat") == "lost"
@@ -299,7 +308,7 @@ def test_data_without_their_log_are_not_taken_up_again(cluster: Cluster) -> None
 
 
 def test_a_disk_that_is_not_mounted_is_not_replaced_by_a_new_member(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     former = three.member_id(3)
     three.shell(
         3,
@@ -321,7 +330,7 @@ def test_a_disk_that_is_not_mounted_is_not_replaced_by_a_new_member(cluster: Clu
 
 
 def test_data_of_another_owner_are_named_and_not_moved(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     three.shell(3, "systemctl stop etcd; chown -R root /data/etcd/member; chmod -R go= /data/etcd")
     three.shell(3, "systemctl start --no-block etcd")
     eventually("it says why", lambda: "ermission denied" in fact(three, 3, "crash"))
@@ -335,7 +344,7 @@ def test_data_of_another_owner_are_named_and_not_moved(cluster: Cluster) -> None
 
 
 def test_a_log_without_its_database_is_named_or_read_again(cluster: Cluster) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     three.put(1, "kept", "yes")
     three.shell(3, "systemctl stop etcd; rm -r /data/etcd/member/snap")
     three.shell(3, "systemctl start --no-block etcd")
@@ -348,7 +357,7 @@ def test_a_log_without_its_database_is_named_or_read_again(cluster: Cluster) -> 
 
 def test_data_of_another_member_are_not_started_and_not_lost(cluster: Cluster) -> None:
     """Two that act as one member would count one vote twice."""
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     packed = three.shell(1, "tar -C /data/etcd -czS member | base64 -w 0")
     three.shell(3, "systemctl stop etcd; mv /data/etcd/member /data/own")
     three.shell(3, "base64 -d | tar -C /data/etcd -xz", stdin=packed)
@@ -374,12 +383,12 @@ def test_data_of_another_member_are_not_started_and_not_lost(cluster: Cluster) -
 
 
 STEPS = {
-    "stopped": '  doing="setting the data aside"\n',
-    "set aside": '  sync "$data"',
-    "removed": "  disarm_alarms_of_the_gone\n",
-    "added": "  # etcd compares this list",
-    "started": "  newcomer=''\n  promote_if_learner\n",
-    "promoted": "  note_reseat\n  say",
+    "stopped": killed_at("data_directory.set_aside"),
+    "set aside": killed_at("data_directory.set_aside", when="return"),
+    "removed": killed_at("connection.call", "cluster/member/remove", when="return"),
+    "added": killed_at("connection.call", "cluster/member/add", when="return"),
+    "started": killed_at("connection.call", "cluster/member/promote"),
+    "promoted": killed_at("connection.call", "cluster/member/promote", when="return"),
 }
 
 
@@ -387,10 +396,9 @@ STEPS = {
 def test_one_that_is_killed_on_the_way_is_finished_by_the_next_run(
     cluster: Cluster, step: str
 ) -> None:
-    three = cluster(3, changes=PATIENCE).found(access=True)
+    three = cluster(3, waits=PATIENCE).found(access=True)
     roll_back(three, 3)
-    at = STEPS[step]
-    three.send_program(3, program_killed_at(three, at))
+    three.send_program(3, program(STEPS[step]))
     killed = reseat(three, 3, check=False)
     assert killed.returncode != 0
     assert three.shell(3, "cat /etc/etcd/etcd/reseat 2>/dev/null || echo none") == "none"
@@ -402,7 +410,3 @@ def test_one_that_is_killed_on_the_way_is_finished_by_the_next_run(
     assert three.roles() == VOTERS
     assert three.get(3, "later 29") == "yes"
     assert three.shell(3, "cat /etc/etcd/etcd/reseat") == "1"
-
-
-def program_killed_at(members: Members, place: str) -> str:
-    return program({**members.changes, place: f"  kill -9 $$\n{place}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ import pytest
 
 from etcd_component.model import Monitor, Node
 from etcd_component.monitoring import units
-from etcd_component.render import monitor_program
 from etcd_component.ssh import Login
 from lab import Lab
 from lab.monitor import NUMBER
+from tests.node.members import program
 
 OURS = "0123456789abcdef"
 DATA = "/var/lib/etcd-monitor"
@@ -21,7 +22,7 @@ SENT = "/var/tmp/etcd-monitor"
 PLACE = ("--listen", "127.0.0.1", "--data", DATA)
 RULES = "groups: [{name: one, rules: [{record: one, expr: vector(1)}]}]\n"
 
-# By force: a test must not depend on `erase`.
+# By force: a test must not depend on `uninstall`.
 _CLEAN = """
 for unit in etcd-monitor-alerts etcd-monitor victoria-metrics; do
   systemctl kill -s KILL $unit 2>/dev/null; systemctl disable -q --now $unit 2>/dev/null
@@ -60,15 +61,20 @@ class Machine:
         assert done.returncode == 1, done.stdout + done.stderr
         return done.stderr
 
+    def send(self) -> None:
+        """Put the program where the first contact runs it."""
+        text = base64.b64encode(program()).decode()
+        self.shell(f"base64 -d >{SENT} && chmod 755 {SENT}", stdin=text)
+
     def preflight(self, *words: str, owner: str = OURS) -> subprocess.CompletedProcess[str]:
         """As the first contact runs it: nothing is there yet."""
-        self.shell(f"cat >{SENT}", stdin=monitor_program())
-        return self.run("preflight", *PLACE, "--owner", owner, *words, program=f"sh {SENT}")
+        self.send()
+        return self.run("preflight", *PLACE, "--owner", owner, *words, program=SENT)
 
     def claim(self, owner: str = OURS) -> None:
-        self.shell(f"cat >{SENT}", stdin=monitor_program())
+        self.send()
         place = " ".join(PLACE)
-        self.shell(f"sh {SENT} claim {place} --owner {owner}")
+        self.shell(f"{SENT} claim {place} --owner {owner}")
 
     def configure(self, **files: str) -> None:
         """Give it units of a monitor on loopback, no target, and these rules."""
@@ -135,14 +141,14 @@ def test_all_that_makes_a_machine_unfit_is_told_at_once_and_nothing_is_changed(
 def test_another_stack_s_monitor_is_neither_taken_over_nor_erased(machine: Machine) -> None:
     machine.claim("f" * 16)
     assert "another stack's monitor is here" in machine.preflight().stderr
-    said = machine.says("erase", "--owner", OURS, "--remove-data")
+    said = machine.says("uninstall", "--owner", OURS, "--remove-data")
     assert "which holds the monitor of another stack. Nothing was removed" in said
     said = machine.refuses("files", "--kind", "dashboards", "--owner", OURS, stdin=sections({}))
     assert "holds the monitor of another stack; no changes were made" in said
     assert machine.shell("cat /etc/etcd-monitor/owner") == "f" * 16
     # As the message says, by hand.
-    assert "To confirm: etcd-monitor erase --yes" in machine.refuses("erase")
-    assert "is off this machine" in machine.says("erase", "--yes")
+    assert "To confirm: etcd-monitor uninstall --yes" in machine.refuses("uninstall")
+    assert "is off this machine" in machine.says("uninstall", "--yes")
     assert machine.shell("ls -d /etc/etcd-monitor 2>/dev/null; :") == ""
 
 
@@ -216,12 +222,12 @@ def test_only_what_needs_it_is_restarted_and_rules_that_cannot_be_read_are_told(
     assert f"has its data in {DATA} and cannot be moved to /srv/other" in (
         machine.preflight("--data", "/srv/other").stderr
     )
-    assert f"What it collected stays in {DATA}." in machine.says("erase", "--owner", OURS)
+    assert f"What it collected stays in {DATA}." in machine.says("uninstall", "--owner", OURS)
     assert machine.shell(f"ls -d {DATA}/data /etc/etcd-monitor 2>/dev/null; :") == f"{DATA}/data"
     assert machine.preflight().returncode == 0
     machine.claim()
     machine.configure(one=RULES)
-    machine.says("erase", "--owner", OURS, "--remove-data")
+    machine.says("uninstall", "--owner", OURS, "--remove-data")
     assert machine.shell(f"ls -d {DATA} 2>/dev/null; :") in ("", DATA)
 
 
@@ -248,7 +254,7 @@ def test_data_behind_a_link_are_looked_at_and_removed_where_they_are(machine: Ma
     said = machine.refuses("files", "--kind", "config", "--data", DATA, stdin=sections({}))
     assert f"{DATA} leads to /srv/other/next, but led to /srv/other/real" in said
     machine.shell(f"ln -sfn /srv/other/real {DATA}")
-    machine.says("erase", "--owner", OURS, "--remove-data")
+    machine.says("uninstall", "--owner", OURS, "--remove-data")
     assert machine.shell(f"find /srv/other/real -mindepth 1; readlink {DATA}") == "/srv/other/real"
     machine.shell(f"rm {DATA}")
 
@@ -261,7 +267,7 @@ def test_what_has_no_claim_is_neither_changed_nor_erased(machine: Machine) -> No
     for words in (("software",), ("serve",), ("files", "--kind", "dashboards")):
         said = machine.refuses(*words, "--owner", OURS, stdin=sections({}))
         assert "this machine holds no claim of this stack; no changes were made" in said
-    said = machine.says("erase", "--owner", OURS, "--remove-data")
+    said = machine.says("uninstall", "--owner", OURS, "--remove-data")
     assert "which holds no claim of this stack. Nothing was removed" in said
     machine.shell("mv /tmp/owner /etc/etcd-monitor/owner")
     assert machine.shell("find /etc/etcd-monitor -type f | sort") == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.node.conftest import Cluster
-from tests.node.members import Members, credentials, eventually
+from tests.node.members import Members, credentials, eventually, killed_at, program
 
 START = "timeout 20 systemctl start etcd"
 LINK = "mkdir -p /opt/etcd/clusters && ln -sfn ../versions/3.6.16 /opt/etcd/clusters/etcd"
@@ -43,7 +43,7 @@ def test_from_the_first_configuration_on_there_is_nobody_to_begin_with(cluster: 
         "etcd-1 has not taken its seat in cluster etcd, and nothing was started" in refused.stderr
     )
     assert not one.starts(1)
-    one.seat(1, founders=[1])
+    one.join(1, founders=[1])
     assert one.roles() == {"etcd-1": "voter"}
     assert seat_lines(one, 1) == alone(one, 1)
 
@@ -51,16 +51,15 @@ def test_from_the_first_configuration_on_there_is_nobody_to_begin_with(cluster: 
 def test_permission_to_found_ends_with_the_step_that_was_killed(cluster: Cluster) -> None:
     one = cluster(1)
     one.prepare(1)
-    text = one.shell(1, "cat /usr/local/sbin/etcd-node")
-    one.send_program(1, text.replace("start_member() {", "start_member() {\n  kill -9 $$") + "\n")
-    assert one.seat(1, founders=[1], check=False).returncode != 0
+    one.send_program(1, program(killed_at("process.run", r"systemctl.*start.*etcd\.service")))
+    assert one.join(1, founders=[1], check=False).returncode != 0
     one.send_program(1)
     assert seat_lines(one, 1)[0] == "initial-cluster-state: new"
     assert_nothing_is_founded(one, 1)
     assert "the step that may do that is over" in one.shell(1, "journalctl -u etcd -o cat")
     assert seat_lines(one, 1) == alone(one, 1)
     # Run again, it may again.
-    one.seat(1, founders=[1])
+    one.join(1, founders=[1])
     assert one.roles() == {"etcd-1": "voter"}
 
 
@@ -89,7 +88,7 @@ def test_a_member_that_has_left_starts_nothing_but_joins_again_when_it_is_asked(
 
     # The update of the seat, without founders.
     words = ("--version", three.version, "--peers", three.urls([1, 2]), "--reseat", "1")
-    said = three.run(3, "seat", *words, stdin=credentials()).stdout
+    said = three.run(3, "join", *words, stdin=credentials()).stdout
     assert "its former data are kept in /data/etcd/member.left-" in said
     assert "joined the cluster" in said
     assert "no restart" in three.rollout(3).stdout
@@ -99,10 +98,10 @@ def test_a_member_that_has_left_starts_nothing_but_joins_again_when_it_is_asked(
 
 
 def test_a_founder_that_has_left_does_not_found_where_nobody_is(cluster: Cluster) -> None:
-    two = cluster(2, changes={"date +%s) + 60)": "date +%s) + 2)"}).found()
+    two = cluster(2, waits={"peers": 2, "gate": 2}).found()
     two.leave(2)
     two.leave(1)
-    refused = two.seat(1, founders=[1, 2], check=False)
+    refused = two.join(1, founders=[1, 2], check=False)
     assert refused.returncode == 1
     assert "etcd-1 has left cluster etcd, and no member of it answers" in refused.stderr
     assert "It never founds a cluster again" in refused.stderr
@@ -116,5 +115,5 @@ def test_a_start_between_claim_and_seat_leaves_the_seat_to_be_taken(cluster: Clu
         3, "mkdir -p /opt/etcd/clusters; ln -sfn ../versions/3.6.16 /opt/etcd/clusters/etcd"
     )
     assert_nothing_is_founded(three, 3)
-    three.seat(3, founders=[1, 2])
+    three.join(3, founders=[1, 2])
     eventually("all three are one cluster", three.is_well)

@@ -135,10 +135,10 @@ def test_another_stack_s_machine_is_refused_and_kept(cluster: Cluster) -> None:
     assert code == 1
     assert "etcd-1 was put here by another stack" in said
     process = one.pid(1)
-    erased = one.erase(1, "--owner", "yours", "--name", "etcd-1", "--remove-data")
+    erased = one.uninstall(1, "--owner", "yours", "--name", "etcd-1", "--remove-data")
     assert "which holds etcd-1 of another stack's cluster etcd" in erased.stdout
     assert one.pid(1) == process
     assert one.roles() == {"etcd-1": "voter"}
 
-    one.erase(1, "--remove-data")
+    one.uninstall(1, "--remove-data")
     assert one.shell(1, "ls -d /data /etc/etcd", check=False) == ""

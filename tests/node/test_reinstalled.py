@@ -27,7 +27,7 @@ def repair(members: Members, seq: int) -> str:
     """What `etcd_repair: 1` has run, in its order; what the seat says."""
     members.prepare(seq)
     words = ("--repair", "1", "--version", members.version)
-    said = members.run(seq, "seat", *words, stdin=credentials()).stdout
+    said = members.run(seq, "join", *words, stdin=credentials()).stdout
     members.rollout(seq, "--repair", "1")
     return said
 
@@ -44,7 +44,7 @@ def test_it_comes_back_with_its_own_data_with_and_without_a_quorum(
     in_parallel(three.prepare, lost)
     # Nobody takes another way in than the data, in whatever order they come.
     words = ("--repair", "1", "--version", three.version)
-    said = in_parallel(lambda seq: three.run(seq, "seat", *words, stdin=credentials()), lost)
+    said = in_parallel(lambda seq: three.run(seq, "join", *words, stdin=credentials()), lost)
     assert all("finds its own data in /data/etcd" in one.stdout for one in said)
     for seq in lost:
         assert "no restart" in three.rollout(seq, "--repair", "1").stdout
@@ -76,7 +76,7 @@ def test_the_data_of_another_number_or_stack_are_refused_by_name(cluster: Cluste
 def test_data_of_a_member_that_has_left_are_not_taken_back(cluster: Cluster) -> None:
     two = cluster(2).found()
     two.leave(2)
-    two.erase(2)
+    two.uninstall(2)
     two.send_program(2)
     refused = two.claim(2, check=False)
     assert refused.returncode == 1

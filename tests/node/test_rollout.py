@@ -78,7 +78,7 @@ def test_a_changed_bundle_of_cas_restarts(cluster: Cluster) -> None:
 
 def test_a_learner_is_restarted_too(cluster: Cluster) -> None:
     two = cluster(2, learners=frozenset({2})).found([1], access=True)
-    two.seat(2, founders=[1])
+    two.join(2, founders=[1])
     change(two)
     for seq in (1, 2):
         process = two.pid(seq)
@@ -130,7 +130,7 @@ def out_of_space(three: Members, lab: Lab) -> None:
 def test_a_restart_is_refused_while_the_cluster_is_not_well(
     three: Members, lab: Lab, trouble: object, message: str
 ) -> None:
-    in_parallel(three.hurry, three.everyone)
+    three.waits = HURRY
     three.make_leader(2)
     change(three)
     process = three.pid(1)
@@ -145,7 +145,7 @@ def test_a_restart_is_refused_while_the_cluster_is_not_well(
 
 
 def test_a_larger_quota_is_rolled_out_though_space_has_run_out(three: Members, lab: Lab) -> None:
-    in_parallel(three.hurry, three.everyone)
+    three.waits = HURRY
     out_of_space(three, lab)
     three.change(quota_backend_bytes=9 * 1024**3)
     for seq in three.everyone:
@@ -154,7 +154,7 @@ def test_a_larger_quota_is_rolled_out_though_space_has_run_out(three: Members, l
 
 def test_without_a_quorum_nothing_is_restarted_but_what_is_down_comes_back(three: Members) -> None:
     """The members that are down are started without asking, else nothing could mend the cluster."""
-    in_parallel(three.hurry, three.everyone)
+    three.waits = HURRY
     change(three)
     process = three.pid(1)
     in_parallel(three.stop, [2, 3])
@@ -164,7 +164,7 @@ def test_without_a_quorum_nothing_is_restarted_but_what_is_down_comes_back(three
     assert "Is there a quorum?" in refused.stderr
     assert three.pid(1) == process
 
-    in_parallel(three.send_program, three.everyone)
+    three.waits = {}
     assert "etcd-2: restarted" in three.rollout(2).stdout
     assert "etcd-3: restarted" in three.rollout(3).stdout
     assert "etcd-1: restarted" in three.rollout(1).stdout
@@ -262,7 +262,7 @@ def test_a_reboot_is_a_restart(three: Members, lab: Lab) -> None:
 
 
 def test_one_that_was_removed_says_so(cluster: Cluster) -> None:
-    two = cluster(2, changes=HURRY).found()
+    two = cluster(2, waits=HURRY).found()
     two.shell(1, "sleep 5.2")
     two.call(1, "cluster/member/remove", {"ID": two.member_id(2)})
     eventually("the removed member stops", lambda: not two.is_active(2))

@@ -29,17 +29,17 @@ def test_a_seat_that_is_taken_again_changes_nothing(cluster: Cluster) -> None:
     one = cluster(1).found()
     process = one.pid(1)
 
-    assert "runs, voter" in one.seat(1, founders=[1]).stdout
-    assert "runs, voter" in one.run(1, "seat", stdin=credentials()).stdout
+    assert "runs, voter" in one.join(1, founders=[1]).stdout
+    assert "runs, voter" in one.run(1, "join", stdin=credentials()).stdout
     assert one.pid(1) == process
 
 
 def test_the_first_founder_waits_for_the_others_and_names_them(cluster: Cluster) -> None:
     three = prepared(cluster(3))
-    first = three.begin_seat(1, founders=three.everyone)
+    first = three.begin_join(1, founders=three.everyone)
     eventually("the first founder has started", lambda: three.starts(1))
     three.shell(1, "sleep 5.5")
-    in_parallel(lambda seq: three.seat(seq, founders=three.everyone), [2, 3])
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), [2, 3])
     told, _ = first.communicate()
 
     assert first.returncode == 0
@@ -49,13 +49,13 @@ def test_the_first_founder_waits_for_the_others_and_names_them(cluster: Cluster)
 
 
 def test_a_founder_that_nobody_follows_gives_up_and_can_be_continued(cluster: Cluster) -> None:
-    three = prepared(cluster(3, changes=HURRY))
-    alone = three.seat(1, founders=three.everyone, check=False)
+    three = prepared(cluster(3, waits=HURRY))
+    alone = three.join(1, founders=three.everyone, check=False)
 
     assert alone.returncode == 1
     assert "waiting for a quorum" in alone.stderr
     assert f"etcd-2 at {three.instance(2).peer_url}: not-running" in alone.stderr
-    in_parallel(lambda seq: three.seat(seq, founders=three.everyone), three.everyone)
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), three.everyone)
     assert three.roles() == VOTERS
 
 
@@ -63,34 +63,34 @@ def test_founding_is_refused_while_a_founder_cannot_be_asked(cluster: Cluster, n
     three = prepared(cluster(3))
     # Its packets are dropped, as by a firewall; a port that refuses would be etcd not running.
     nodes.cut(12, 10)
-    refused = three.seat(1, founders=three.everyone, check=False)
+    refused = three.join(1, founders=three.everyone, check=False)
 
     assert refused.returncode == 1
     assert "only when every other member can be asked" in refused.stderr
     assert f"etcd-3 at {three.instance(3).peer_url}: unreachable" in refused.stderr
     assert not three.starts(1)
     nodes.heal(12)
-    in_parallel(lambda seq: three.seat(seq, founders=three.everyone), three.everyone)
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), three.everyone)
     assert three.roles() == VOTERS
 
 
 def test_a_late_founder_joins_the_cluster_that_the_others_formed(cluster: Cluster) -> None:
     three = prepared(cluster(3))
-    in_parallel(lambda seq: three.seat(seq, founders=three.everyone), [1, 2])
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), [1, 2])
 
-    assert "joined the cluster; runs, voter" in three.seat(3, founders=three.everyone).stdout
+    assert "joined the cluster; runs, voter" in three.join(3, founders=three.everyone).stdout
     assert three.roles() == VOTERS
     assert len(three.cluster_ids()) == 1
 
 
 def test_a_founder_whose_program_was_killed_is_completed_by_the_next_run(cluster: Cluster) -> None:
     three = prepared(cluster(3))
-    running = three.begin_seat(1, founders=three.everyone)
+    running = three.begin_join(1, founders=three.everyone)
     eventually("etcd has started", lambda: three.starts(1))
-    three.kill_program(1, "seat")
+    three.kill_program(1, "join")
     running.communicate()
 
-    in_parallel(lambda seq: three.seat(seq, founders=three.everyone), three.everyone)
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), three.everyone)
     assert three.roles() == VOTERS
 
 
@@ -98,8 +98,8 @@ def test_a_founder_whose_program_was_killed_is_completed_by_the_next_run(cluster
 
 
 def test_an_added_instance_never_founds_although_no_peer_runs(cluster: Cluster) -> None:
-    two = prepared(cluster(2, changes=HURRY))
-    refused = two.seat(2, founders=[1], check=False)
+    two = prepared(cluster(2, waits=HURRY))
+    refused = two.join(2, founders=[1], check=False)
 
     assert refused.returncode == 1
     assert "not one of the founders" in refused.stderr
@@ -109,8 +109,8 @@ def test_an_added_instance_never_founds_although_no_peer_runs(cluster: Cluster) 
 
 
 def test_an_update_of_a_seat_never_founds(cluster: Cluster) -> None:
-    one = prepared(cluster(1, changes=HURRY))
-    refused = one.run(1, "seat", stdin=credentials(), check=False)
+    one = prepared(cluster(1, waits=HURRY))
+    refused = one.run(1, "join", stdin=credentials(), check=False)
 
     assert refused.returncode == 1
     assert "never founds a second cluster" in refused.stderr
@@ -118,10 +118,10 @@ def test_an_update_of_a_seat_never_founds(cluster: Cluster) -> None:
 
 
 def test_a_wiped_member_never_founds_again_although_all_others_are_down(cluster: Cluster) -> None:
-    three = cluster(3, changes=HURRY).found()
+    three = cluster(3, waits=HURRY).found()
     three.wipe(3)
     in_parallel(three.stop, [1, 2])
-    refused = three.seat(3, founders=three.everyone, check=False)
+    refused = three.join(3, founders=three.everyone, check=False)
 
     assert refused.returncode == 1
     assert "has lost its data" in refused.stderr
@@ -147,14 +147,14 @@ def test_a_wiped_member_does_not_start_by_itself(cluster: Cluster) -> None:
         three.shell(
             3, "systemctl stop etcd; journalctl --rotate -q; journalctl --vacuum-time=1s -q"
         )
-    in_parallel(three.seat, [1, 2])
+    in_parallel(three.join, [1, 2])
     assert three.roles() == VOTERS
 
 
 def test_the_only_member_that_was_wiped_never_founds_again(cluster: Cluster) -> None:
-    one = cluster(1, changes=HURRY).found()
+    one = cluster(1, waits=HURRY).found()
     one.wipe(1)
-    refused = one.seat(1, founders=[1], check=False)
+    refused = one.join(1, founders=[1], check=False)
 
     assert refused.returncode == 1
     assert "it was the only one; restore a snapshot" in refused.stderr
@@ -162,10 +162,10 @@ def test_the_only_member_that_was_wiped_never_founds_again(cluster: Cluster) -> 
 
 
 def test_a_wiped_member_that_is_cut_off_waits_for_its_peers(cluster: Cluster, nodes: Lab) -> None:
-    three = cluster(3, changes=HURRY).found()
+    three = cluster(3, waits=HURRY).found()
     three.wipe(3)
     nodes.cut(12, peers=True)
-    refused = three.seat(3, "--reseat", "1", founders=three.everyone, check=False)
+    refused = three.join(3, "--reseat", "1", founders=three.everyone, check=False)
     nodes.heal(12)
 
     assert refused.returncode == 1
@@ -182,7 +182,7 @@ def test_a_wiped_member_is_removed_and_joins_again_only_when_told_to(cluster: Cl
     three.put(1, "kept", "yes")
     former = three.member_id(3)
     three.wipe(3)
-    refused = three.seat(3, founders=three.everyone, check=False)
+    refused = three.join(3, founders=three.everyone, check=False)
 
     assert refused.returncode == 1
     assert f"the cluster knows it as {former}" in refused.stderr
@@ -190,7 +190,7 @@ def test_a_wiped_member_is_removed_and_joins_again_only_when_told_to(cluster: Cl
     assert three.member_id(3) == former
     assert not three.is_active(3)
 
-    done = three.seat(3, "--reseat", "1", founders=three.everyone)
+    done = three.join(3, "--reseat", "1", founders=three.everyone)
     assert "runs, voter" in done.stdout
     assert three.roles() == VOTERS
     assert three.member_id(3) != former
@@ -198,7 +198,7 @@ def test_a_wiped_member_is_removed_and_joins_again_only_when_told_to(cluster: Cl
 
     # The number stays in the inventory, but the next loss is another one.
     three.wipe(3)
-    again = three.seat(3, "--reseat", "1", founders=three.everyone, check=False)
+    again = three.join(3, "--reseat", "1", founders=three.everyone, check=False)
     assert again.returncode == 1
     assert "set etcd_reseat on this host to 2" in again.stderr
 
@@ -208,21 +208,21 @@ def test_a_member_that_was_removed_by_hand_says_so_and_stays_down(cluster: Clust
     three.shell(1, "sleep 5.2")
     three.call(1, "cluster/member/remove", {"ID": three.member_id(3)})
     eventually("the removed member stops", lambda: not three.is_active(3))
-    refused = three.seat(3, founders=three.everyone, check=False)
+    refused = three.join(3, founders=three.everyone, check=False)
 
     assert refused.returncode == 1
     assert "was removed from its cluster" in refused.stderr
     assert three.shell(3, "sleep 3; systemctl is-active etcd", check=False) == "inactive"
 
     three.shell(3, "rm -rf /data/etcd/member")
-    assert "joined the cluster" in three.seat(3, founders=three.everyone).stdout
+    assert "joined the cluster" in three.join(3, founders=three.everyone).stdout
     assert three.roles() == VOTERS
 
 
 def test_data_of_a_foreign_member_are_refused(cluster: Cluster) -> None:
     one = prepared(cluster(1))
     one.shell(1, "mkdir -p /data/etcd/member/wal && touch /data/etcd/member/wal/0.wal")
-    refused = one.seat(1, founders=[1], check=False)
+    refused = one.join(1, founders=[1], check=False)
 
     assert refused.returncode == 1
     assert "did not take its seat through etcd-node" in refused.stderr
@@ -235,9 +235,9 @@ def test_data_of_a_foreign_member_are_refused(cluster: Cluster) -> None:
 def test_a_single_member_grows_by_two_at_once_and_goes_on_writing(cluster: Cluster) -> None:
     """Authentication is still off; etcd takes one learner at a time, so one of the two may wait."""
     three = prepared(cluster(3))
-    three.seat(1, founders=[1])
+    three.join(1, founders=[1])
     with Writer(three.client(1)) as writer:
-        in_parallel(lambda seq: three.seat(seq, founders=[1]), [2, 3])
+        in_parallel(lambda seq: three.join(seq, founders=[1]), [2, 3])
 
     assert three.roles() == VOTERS
     assert not writer.failed
@@ -247,7 +247,7 @@ def test_a_single_member_grows_by_two_at_once_and_goes_on_writing(cluster: Clust
 def test_one_that_joins_right_after_founding_waits_until_etcd_lets_it(cluster: Cluster) -> None:
     """With authentication on, and etcd's five seconds of distrust after a start."""
     four = cluster(4).found([1, 2, 3], access=True)
-    joined = four.seat(4, founders=[1, 2, 3])
+    joined = four.join(4, founders=[1, 2, 3])
 
     assert "waiting, etcd says: etcdserver: unhealthy cluster" in joined.stdout
     assert four.roles() == {**VOTERS, "etcd-4": "voter"}
@@ -255,11 +255,11 @@ def test_one_that_joins_right_after_founding_waits_until_etcd_lets_it(cluster: C
 
 def test_an_addition_that_was_interrupted_is_continued(cluster: Cluster) -> None:
     two = prepared(cluster(2))
-    two.seat(1, founders=[1])
+    two.join(1, founders=[1])
     body = {"peerURLs": [two.instance(2).peer_url], "isLearner": True}
     added = two.call(1, "cluster/member/add", body)["member"]["ID"]
 
-    two.seat(2, founders=[1])
+    two.join(2, founders=[1])
     assert two.roles() == {"etcd-1": "voter", "etcd-2": "voter"}
     assert two.member_id(2) == added
 
@@ -267,25 +267,25 @@ def test_an_addition_that_was_interrupted_is_continued(cluster: Cluster) -> None
 def test_a_learner_stays_one_until_the_inventory_says_otherwise(cluster: Cluster) -> None:
     """The same as an interruption between the start and the promotion."""
     two = prepared(cluster(2, learners=frozenset({2})))
-    two.seat(1, founders=[1])
+    two.join(1, founders=[1])
     two.access(1)
-    assert "runs, learner" in two.seat(2, founders=[1]).stdout
-    assert "runs, learner" in two.seat(2, founders=[1]).stdout
+    assert "runs, learner" in two.join(2, founders=[1]).stdout
+    assert "runs, learner" in two.join(2, founders=[1]).stdout
     assert two.roles() == {"etcd-1": "voter", "etcd-2": "learner"}
     process = two.pid(2)
 
     two.learners = frozenset()
     # What an update has: neither peers nor founders.
-    assert "runs, voter" in two.run(2, "seat", stdin=credentials()).stdout
+    assert "runs, voter" in two.run(2, "join", stdin=credentials()).stdout
     assert two.roles() == {"etcd-1": "voter", "etcd-2": "voter"}
     assert two.pid(2) == process
 
 
 def test_a_wrong_password_is_told_and_nothing_joins(cluster: Cluster) -> None:
     two = prepared(cluster(2))
-    two.seat(1, founders=[1])
+    two.join(1, founders=[1])
     two.access(1)
-    refused = two.seat(2, founders=[1], password="wrong", check=False)
+    refused = two.join(2, founders=[1], password="wrong", check=False)
 
     assert refused.returncode == 1
     assert "etcd refuses root's password" in refused.stderr
@@ -295,7 +295,7 @@ def test_a_wrong_password_is_told_and_nothing_joins(cluster: Cluster) -> None:
 
 def test_missing_credentials_are_told(cluster: Cluster) -> None:
     one = prepared(cluster(1))
-    refused = one.run(1, "seat", check=False)
+    refused = one.run(1, "join", check=False)
 
     assert refused.returncode == 1
     assert "credentials are missing on standard input" in refused.stderr

@@ -13,7 +13,7 @@ from tests.node.conftest import Cluster
 from tests.node.members import HURRY, Members, credentials
 
 SNAPSHOTS = "/var/lib/etcd-node/etcd"
-HURRIED = {**HURRY, "date +%s) + 10)": "date +%s) + 2)"}
+HURRIED = {**HURRY, "survey": 2}
 
 
 def _archive(version: str, digits: str) -> tuple[bytes, str]:
@@ -71,7 +71,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("how", UNREADABLE)
 def test_a_snapshot_that_cannot_be_read_stops_the_upgrade(cluster: Cluster, how: str) -> None:
-    three = cluster(3, changes=HURRIED).found(access=True)
+    three = cluster(3, waits=HURRIED).found(access=True)
     three.make_leader(1)
     before = three.pids()
     utility = "/opt/etcd/versions/3.6.16/bin/etcdutl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from etcd_component import render
+from etcd_component import packing, render
 from etcd_component.status.asked import ask, ask_cluster, direct
 from etcd_component.status.machines import Facts, parse
 from tests.node.conftest import Cluster
@@ -78,7 +78,7 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     assert said.text("etcd.yaml") == said.text("settings.yaml")
     assert said.text("etcd.yaml") == render.etcd_config(model, instance)
     assert said.text("unit_file") == render.unit(model, instance)
-    assert said["program"] == hashlib.sha256(render.node_program().encode()).hexdigest()
+    assert said["program"] == packing.sha256()
     assert said["ca.crt"] == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
     assert base64.b64decode(said["revoked.crl"]) == two.authority.crl()
     assert (said["version"], said["reported"]) == (two.version, two.version)
@@ -90,14 +90,15 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     }
     # Another text of the program asks too, when the one on the machine is gone.
     two.shell(1, "rm /usr/local/sbin/etcd-node")
-    asked = two.shell(1, "sh -s facts --cluster etcd", stdin=render.node_program())
+    two.send_program(1, path="/root/etcd-node")
+    asked = two.shell(1, "/root/etcd-node facts --cluster etcd; rm /root/etcd-node")
     assert parse(asked)["program"] == ""
 
 
 def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None:
     three = cluster(3, learners=frozenset({3}))
     three.prepare_all()
-    in_parallel(lambda seq: three.seat(seq, founders=[1, 2]), [1, 2])
+    in_parallel(lambda seq: three.join(seq, founders=[1, 2]), [1, 2])
     urls = {seq: three.instance(seq).client_url for seq in three.everyone}
 
     open_to_all = ask_cluster([(urls[1], direct)], three.tls, ["any password"])
@@ -109,7 +110,7 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
         in ask_cluster([(urls[1], direct)], three.tls, ["wrong"]).refusal
     )
 
-    eventually("another member is taken", lambda: three.seat(3, check=False).returncode == 0)
+    eventually("another member is taken", lambda: three.join(3, check=False).returncode == 0)
     answers = {seq: ask(url, three.tls) for seq, url in urls.items()}
     assert [answers[seq].learner for seq in three.everyone] == [False, False, True]
     assert [answers[seq].healthy for seq in (1, 2)] == [True, True]

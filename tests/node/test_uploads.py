@@ -8,7 +8,6 @@ import pytest
 
 from etcd_component.model import Monitor, Node
 from etcd_component.monitoring import units
-from etcd_component.render import monitor_program
 from tests.node.conftest import Cluster
 from tests.node.members import VERSION, Members
 from tests.node.test_monitor import LOGIN, sections
@@ -100,7 +99,7 @@ def test_an_upload_that_was_never_installed_is_erased_and_nothing_else(one: Memb
     one.put_certificate(1)
     one.put_config(1)
     one.shell(1, f"touch /root/{NAME} /root/etcd-notes.txt {HOME}/{NAME}")
-    assert "is off this machine" in one.erase(1, "--remove-data").stdout
+    assert "is off this machine" in one.uninstall(1, "--remove-data").stdout
     left = one.shell(1, f"ls /root/etcd-* {HOME}/etcd-*", check=False)
     assert left.split() == [f"{HOME}/{NAME}", "/root/etcd-notes.txt"]
 
@@ -155,10 +154,10 @@ def test_metrics_are_written_through_no_link_in_a_directory_of_somebody_else(
 
 
 def test_the_monitor_s_program_writes_through_no_link_in_its_data(one: Members) -> None:
-    one.shell(1, "cat >/root/etcd-monitor", stdin=monitor_program())
+    one.send_program(1, path="/root/etcd-monitor")
     model = Monitor(Node("127.0.0.1", LOGIN))
     texts = {units.STORE: units.store(model), "url": "x\n", "scrape.yml": "scrape_configs: []\n"}
-    files = "sh /root/etcd-monitor files --kind config --data /srv/monitor"
+    files = "/root/etcd-monitor files --kind config --data /srv/monitor"
     try:
         one.shell(1, "mkdir /etc/etcd-monitor; echo ours >/etc/etcd-monitor/owner")
         one.shell(1, files, stdin=sections(texts))
@@ -166,4 +165,4 @@ def test_the_monitor_s_program_writes_through_no_link_in_its_data(one: Members) 
         one.shell(1, files, stdin=sections(texts))
         assert one.shell(1, "cat /srv/victim") == "untouched"
     finally:
-        one.shell(1, "sh /root/etcd-monitor erase --remove-data --yes; rm -f /root/etcd-monitor")
+        one.shell(1, "/root/etcd-monitor uninstall --remove-data --yes; rm -f /root/etcd-monitor")

@@ -61,7 +61,7 @@ def drop(members: Members, what: str, name: str) -> str:
 
 
 def undeclared(members: Members, *options: str) -> str:
-    return members.run(1, "undeclared", *options, stdin=credentials()).stdout.strip()
+    return members.run(1, "unmanaged", *options, stdin=credentials()).stdout.strip()
 
 
 def revision(members: Members) -> str:
@@ -245,7 +245,7 @@ def test_what_was_declared_until_now_is_not_called_undeclared(members: Members) 
     ("subcommand", "options", "message"),
     [
         ("role", ["--name", "root"], "role root is always there"),
-        ("dropuser", ["--name", "root"], "user root is always there"),
+        ("drop-user", ["--name", "root"], "user root is always there"),
         ("role", [], "`` is not the name of a role"),
         ("user", ["--name", 'a"b'], 'the login of user a"b is missing'),
         ("user", ["--name", "app", "--role", "a b"], "`a b` is not the name of a role"),

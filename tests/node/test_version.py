@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from lab import Lab
 from tests.node.conftest import Cluster
-from tests.node.members import HURRY, Members, eventually, in_parallel
+from tests.node.members import HURRY, Members, eventually, in_parallel, program
 
-HURRIED = {**HURRY, "date +%s) + 10)": "date +%s) + 2)"}
+OLD = """\
+from etcd_component.agent.decide import version
+version.REVERSIBLE = (3, 6, 99)
+"""
+CARELESS = """\
+from etcd_component.agent import snapshot
+snapshot.leave_old_entries_behind = lambda *args: None
+"""
+HURRIED = {**HURRY, "survey": 2}
 SNAPSHOTS = "/var/lib/etcd-node/etcd"
 
 _BROKEN = """
@@ -63,12 +71,8 @@ def up(members: Members, lab: Lab) -> None:
 
 
 def old(members: Members, lab: Lab) -> None:
-    in_parallel(
-        lambda seq: members.shell(
-            seq, "sed -i 's/say 3.6.11/say 3.6.99/' /usr/local/sbin/etcd-node"
-        ),
-        members.everyone,
-    )
+    text = program(OLD)
+    in_parallel(lambda seq: members.send_program(seq, text), members.everyone)
 
 
 def nothing(members: Members, lab: Lab) -> None:
@@ -76,7 +80,7 @@ def nothing(members: Members, lab: Lab) -> None:
 
 
 def test_what_etcd_forbids_is_refused_and_nothing_is_touched(cluster: Cluster, lab: Lab) -> None:
-    three = cluster(3, changes=HURRIED).found(access=True)
+    three = cluster(3, waits=HURRIED).found(access=True)
     before = three.pids()
     # It would be seen if any of it were written.
     three.options = {"heartbeat-interval": 101}
@@ -113,15 +117,15 @@ def test_what_etcd_forbids_is_refused_and_nothing_is_touched(cluster: Cluster, l
 
 
 def test_a_learner_is_no_part_of_a_change_of_version(cluster: Cluster) -> None:
-    two = cluster(2, learners=frozenset({2}), changes=HURRIED).found([1], access=True)
+    two = cluster(2, learners=frozenset({2}), waits=HURRIED).found([1], access=True)
     two.version = "3.7.3"
     two.put_binary(2)
-    other = two.seat(2, founders=[1], check=False)
+    other = two.join(2, founders=[1], check=False)
     assert other.returncode == 1
     assert "would join with etcd 3.7.3, but the cluster runs 3.6.16; it was not" in other.stderr
 
     two.version = "3.6.16"
-    two.seat(2, founders=[1])
+    two.join(2, founders=[1])
     two.version = "3.7.3"
     refused = two.put_binary(1, check=False)
     assert "etcd-2 is a learner. Take its etcd_learner or its line away first" in refused.stderr
@@ -145,7 +149,7 @@ def assert_restorable(three: Members, seq: int) -> None:
 def test_an_upgrade_that_fails_is_put_back_and_one_that_is_mended_goes_on(
     cluster: Cluster,
 ) -> None:
-    three = cluster(3, changes=HURRIED).found(access=True)
+    three = cluster(3, waits=HURRIED).found(access=True)
     three.put(1, "kept", "by the snapshot")
     three.make_leader(2)
     before = three.pids()
@@ -189,16 +193,16 @@ def test_an_upgrade_that_fails_is_put_back_and_one_that_is_mended_goes_on(
     assert three.is_well()
     assert roll_all(three).count("no restart") == 3
 
-    three.erase(1)
+    three.uninstall(1)
     assert snapshots(three, 1) == ["before-3.7.3-from-3.6.16.db"]
-    three.erase(2, "--remove-data")
+    three.uninstall(2, "--remove-data")
     assert snapshots(three, 2) == []
 
 
 def test_a_member_that_could_not_be_put_back_is_mended_by_its_next_files(
     cluster: Cluster,
 ) -> None:
-    one = cluster(1, changes=HURRIED).found(access=True)
+    one = cluster(1, waits=HURRIED).found(access=True)
     one.declare("3.7.3")
     one.shell(1, f"cd /opt/etcd/versions; mv 3.6.16 kept-apart; {_BROKEN}")
     try:
@@ -214,7 +218,7 @@ def test_a_member_that_could_not_be_put_back_is_mended_by_its_next_files(
 
 
 def test_what_was_begun_is_turned_back(cluster: Cluster) -> None:
-    three = cluster(3, changes=HURRIED).found(access=True)
+    three = cluster(3, waits=HURRIED).found(access=True)
     # An upgrade of which one member is done.
     three.declare("3.7.3")
     three.rollout(1)
@@ -253,8 +257,7 @@ def test_what_was_begun_is_turned_back(cluster: Cluster) -> None:
 
 def test_3_7_starts_only_behind_a_snapshot_that_covers_what_3_5_wrote(cluster: Cluster) -> None:
     """The first half shows that etcd still needs it; when it fails, the second half can go."""
-    careless = {**HURRIED, "\n  leave_old_entries_behind\n": "\n"}
-    one = cluster(1, version="3.5.35", changes=careless).found(access=True)
+    one = cluster(1, version="3.5.35", waits=HURRIED, inject=CARELESS).found(access=True)
     one.put(1, "first", "with 3.5")
     one.declare("3.6.16")
     roll_all(one)
@@ -265,7 +268,7 @@ def test_3_7_starts_only_behind_a_snapshot_that_covers_what_3_5_wrote(cluster: C
     assert "etcd 3.6.16 was put back and runs again" in failed.stderr
     assert one.status(1)["version"] == "3.6.16"
 
-    one.changes = {}
+    one.inject = ""
     one.send_program(1)
     assert "leave entries of etcd 3.5 behind" in one.rollout(1).stdout
     assert one.status(1)["version"] == "3.7.3"

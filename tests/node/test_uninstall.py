@@ -36,7 +36,7 @@ def test_no_trace_is_left_of_a_member_its_data_and_its_software(cluster: Cluster
     one.run(1, "status")
     one.shell(1, f"touch /root/etcd-3.6.16-etcd-1-{SUBNET}.10.tar.gz")
     assert look(one) - before
-    done = one.erase(1, *ALL)
+    done = one.uninstall(1, *ALL)
 
     assert done.stdout.strip() == "etcd-1 is off this machine. Its data in /data/etcd are deleted."
     assert "cannot open" not in done.stderr
@@ -49,14 +49,14 @@ def test_what_was_there_before_stays(cluster: Cluster) -> None:
     one = cluster(1)
     one.shell(1, "mkdir -p /data/photos")
     one.found()
-    one.erase(1, *ALL)
+    one.uninstall(1, *ALL)
 
     assert one.shell(1, "ls /data") == "photos"
 
 
 def test_data_and_programs_stay_when_they_are_to_stay(cluster: Cluster) -> None:
     one = cluster(1).found()
-    done = one.erase(1)
+    done = one.uninstall(1)
 
     assert "Its data stay in /data/etcd." in done.stdout
     assert "The programs stay in /opt/etcd/versions." in done.stdout
@@ -75,7 +75,7 @@ def test_data_on_a_disk_of_their_own_are_erased(cluster: Cluster) -> None:
     one.send_program(1)
     one.run(1, "preflight", *preflight)
     one.found()
-    one.erase(1, *ALL)
+    one.uninstall(1, *ALL)
 
     assert one.shell(1, "ls -A /data/etcd") == ""
     assert one.shell(1, "umount /data/etcd && echo unmounted") == "unmounted"
@@ -96,14 +96,14 @@ def test_one_of_two_clusters_on_a_machine_is_erased(two_clusters: tuple[Members,
     listed = other.shell(1, "ETCD_CLUSTER=other etcdctl member list")
     assert f"other-1, https://{SUBNET}.10:2480, https://{SUBNET}.10:2479" in listed
     assert "etcd-1," in first.shell(1, "etcdctl member list")
-    first.erase(1, *ALL)
+    first.uninstall(1, *ALL)
 
     assert other.pid(1) == process
     assert other.roles() == {"other-1": "voter"}
     assert "other-1," in other.shell(1, "etcdctl member list")
     assert other.shell(1, "ls -d /data /etc/etcd/etcd", check=False) == ""
     assert "no restart" in other.rollout(1).stdout
-    other.erase(1, *ALL)
+    other.uninstall(1, *ALL)
     assert (
         other.shell(1, "ls -d /opt/etcd /etc/etcd /srv/other /usr/local/sbin/etcdctl", check=False)
         == ""
@@ -113,6 +113,6 @@ def test_one_of_two_clusters_on_a_machine_is_erased(two_clusters: tuple[Members,
 def test_erasing_twice_or_nothing_is_no_error(cluster: Cluster) -> None:
     one = cluster(1)
     one.send_program(1)
-    assert "etcd is off this machine" in one.erase(1, *ALL).stdout
+    assert "etcd is off this machine" in one.uninstall(1, *ALL).stdout
     one.send_program(1)
-    one.erase(1, *ALL)
+    one.uninstall(1, *ALL)
