@@ -110,7 +110,7 @@ class Declaration:
         self._run(
             f"role-{role.name}",
             self._command("role", name, *(_line(one) for one in role.permissions)),
-            delete=self._command("droprole", name),
+            delete=self._command("drop-role", name),
             stdin=self._login,
         )
 
@@ -119,7 +119,7 @@ class Declaration:
         made = self._run(
             f"user-{user.name}",
             self._command("user", name, *(("--role", one) for one in user.roles)),
-            delete=self._command("dropuser", name),
+            delete=self._command("drop-user", name),
             stdin=pulumi.Output.concat(
                 self._login, password.apply(functools.partial(login_line, user.name))
             ),
@@ -131,7 +131,7 @@ class Declaration:
         remove = ["--remove"] if self._cluster.settings.undeclared_access == "remove" else []
         self._run(
             "undeclared",
-            self._command("undeclared", *remove, *_declared(self._cluster)),
+            self._command("unmanaged", *remove, *_declared(self._cluster)),
             stdin=self._login,
         )
 

@@ -6,14 +6,17 @@ kind travels on standard input, which `sh -s` reads.
 """
 
 import re
+import shlex
 from collections.abc import Sequence
+from importlib import resources
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=%-]*")
-_END = "the end of the program"
-_PROOF = re.compile(r"\S.* \[etcd-(node|monitor) [a-z]+ done\]")
+_PROOF = re.compile(r"\S.* \[etcd-(node|monitor) [a-z-]+ done\]")
 
-_WRAPPER = """\
-{{
+DIRECTORY = ".etcd-node"
+"""The agent's, in the directory where a login begins: SFTP and commands agree on it."""
+
+_START = """{{
 # A shell reads all of this before it begins, so a transfer that broke off does nothing.
 set -eu
 LC_ALL=C
@@ -24,19 +27,11 @@ refuse() {{
   exit 1
 }}
 [ "$(id -u)" -eq 0 ] || refuse 'only root can do this; run it with sudo'
-run={run}
-mkdir -p "$run" && sent=$(umask 077 && mktemp -d "$run/sent.XXXXXX") ||
-  refuse "nothing can be written in $run; nothing was changed. \
-Free space there or mount it writable, and run \\`pulumi up\\` again"
-trap 'rm -rf "$sent"; rmdir "$run" 2>/dev/null || :' EXIT
-# Those of runs that were killed.
-find "$run" -maxdepth 1 -name 'sent.*' -mmin +60 -exec rm -rf {{}} + 2>/dev/null || :
-cat >"$sent/{name}" <<'{end}' ||
-{program}{end}
-  refuse "the program cannot be written in $run; nothing was changed. \
-Free space there and in /tmp, and run \\`pulumi up\\` again"
-sh "$sent/{name}" "$@" </dev/null
-exit
+python3 -I -c 'import sys, ssl, zipfile; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ||
+  refuse "Python 3.9 or newer is needed here (found: $(python3 -V 2>&1 || :)). Nothing was \
+changed: install the package python3 (apt-get install python3, or dnf install python3) and run \
+\\`pulumi up\\` again"
+exec python3 -IXutf8 -c {program} {name} "$@" </dev/null
 }}
 """
 
@@ -64,20 +59,15 @@ def command_line(words: Sequence[str], options: Sequence[str | Sequence[str]] = 
     return " \\\n  ".join(" ".join(map(quoted, line)) for line in [words, *lines])
 
 
-def sent(name: str, program: str) -> str:
-    """What is sent to `sh -s -- SUBCOMMAND OPTIONS...`, so that it runs on a machine without it.
+def start(name: str) -> str:
+    """What `sh -s -- STEP FILE CHECK OPTIONS...` reads on a machine that may lack program `name`.
 
-    The program is kept where root alone can write, under its `name`, for as long as it runs.
+    Step `login` takes nothing more, and makes the directory for the file. `claim` runs the file,
+    whose SHA-256 is CHECK; `uninstall` what is installed, else the file. Where neither is there,
+    CHECK is the file that would say that the machine is claimed.
     """
-    if f"\n{_END}\n" in program or not program.endswith("\n"):
-        raise ValueError(f"the program {name} cannot be sent")
-    return _WRAPPER.format(name=name, run=f"/run/{name}", program=program, end=_END)
-
-
-def program_in(text: str) -> str:
-    """The program in what `sent` made; a state may also have it alone, as it was once sent."""
-    found = re.search(rf"<<'{_END}' \|\|\n(.*\n){_END}\n", text, re.DOTALL)
-    return found[1] if found else text
+    source = resources.files("etcd_component") / "agent" / "first_contact.py"
+    return _START.format(name=name, program=shlex.quote(source.read_text(encoding="utf-8")))
 
 
 def proves(stdout: str) -> bool:

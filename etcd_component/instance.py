@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import contact, exporter, previous, render
+from etcd_component import contact, exporter, packing, previous, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -90,7 +90,12 @@ class Instance(pulumi.ComponentResource):
         ]
 
         def claim(own: Sequence[Sequence[str]], *more: Sequence[str]) -> str:
-            return self._machine.first_contact("claim", *own, *place, *more)
+            sent = [(delivery.path, packing.sha256())]
+            return self._machine.first_contact("claim", *sent, *own, *place, *more)
+
+        def uninstall(own: Sequence[Sequence[str]]) -> str:
+            sent = [(delivery.path, f"/etc/etcd/{self._model.cluster}/claim")]
+            return self._machine.first_contact("uninstall", *sent, *own, *removal)
 
         removal = [
             *(["--remove-data"] if settings.rm_data else []),
@@ -100,16 +105,29 @@ class Instance(pulumi.ComponentResource):
         mark = pulumi.Output.all(self._options, self._place.triggers).apply(
             lambda found: self._mark(*found)
         )
+        delivery = self._machine.deliver(
+            "etcd-node", self._model.name, raised=self._raised, ready=mark, options=self._child
+        )
         return self._machine.run(
             f"{self._model.name}-node",
             create=mark.apply(lambda own: claim(own, *new)),
             update=mark.apply(claim),
-            delete=mark.apply(lambda own: self._machine.first_contact("erase", *own, *removal)),
-            stdin=contact.sent("etcd-node", render.node_program()),
+            delete=mark.apply(uninstall),
+            stdin=contact.start("etcd-node"),
             opts=self._child(
-                [], pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"])
+                delivery.done,
+                pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"]),
             ),
         )
+
+    @property
+    def _raised(self) -> str:
+        """What the name of a file ends in that is copied again where a number was raised.
+
+        A machine that rejoins has an empty disk, and one that is repaired may lack anything.
+        """
+        again = f"-{self._model.reseat}" if self._model.reseat else ""
+        return again + (f"-repair-{self._model.repair}" if self._model.repair else "")
 
     def _mark(self, own: list[Sequence[str]], place: Sequence[str] | None) -> list[Sequence[str]]:
         if not self._model.lost and (reason := moved(self._model, place or [])):
@@ -130,13 +148,10 @@ class Instance(pulumi.ComponentResource):
             options.append(("--url", settings.archive_url))
         if settings.install == "upload" and settings.archive_file is not None:
             source = settings.archive_file_for(self._model.arch) or ""
-            # Copied again only under another name: a new address is another machine, one that is
-            # reseated has an empty disk, and one that is repaired may lack anything.
+            # Copied again only under another name: a new address is another machine.
             label = f"{self._model.name}-{self._model.node.address}"
-            again = f"-{self._model.reseat}" if self._model.reseat else ""
-            again += f"-repair-{self._model.repair}" if self._model.repair else ""
             # In the login's own directory: where others can write, a link could be in its place.
-            path = f"etcd-{settings.version}-{label}{again}.tar.gz"
+            path = f"etcd-{settings.version}-{label}{self._raised}.tar.gz"
             options.append(("--archive", path))
             needed.append(
                 self._machine.upload(
@@ -223,7 +238,7 @@ class Instance(pulumi.ComponentResource):
         def create(first: Sequence[str]) -> pulumi.Output[str]:
             token, *founders = first
             return self._command(
-                "seat",
+                "join",
                 *learner,
                 *joining,
                 ("--founders", ",".join(founders)),
@@ -235,7 +250,7 @@ class Instance(pulumi.ComponentResource):
             create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
             update=self._command(
-                "seat",
+                "join",
                 *learner,
                 *(joining if self._model.reseat or self._model.repair else []),
             ),
@@ -265,7 +280,7 @@ class Instance(pulumi.ComponentResource):
             # Without this instance's name: `create` stays as it first was, and runs on the machine
             # of another survivor when this instance is gone or lost, too.
             create=self._belonging.owner.apply(
-                lambda owner: self._machine.etcd_node("expel", ("--owner", owner), *options)
+                lambda owner: self._machine.etcd_node("remove-member", ("--owner", owner), *options)
             ),
             stdin=self._belonging.login,
             # Who the others were when it was removed is history.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import contact, pki, render
+from etcd_component import contact, packing, pki
 from etcd_component.cluster import EtcdCluster
 from etcd_component.model import Cluster
 from etcd_component.model import Monitor as Model
@@ -102,14 +102,25 @@ class Monitor(pulumi.ComponentResource):
         ]
         removal = ["--remove-data"] if model.rm_data else []
         mark = self._mark
+        delivery = self._machine.deliver(
+            "etcd-monitor",
+            self._name,
+            raised="",
+            ready=mark,
+            options=lambda after: self._child([*needed, *after]),
+        )
+        claim = (delivery.path, packing.sha256())
+        uninstall = (delivery.path, "/etc/etcd-monitor/owner")
         return self._machine.run(
             f"{self._name}-node",
             create=mark.apply(
-                lambda own: self._machine.first_contact("claim", own, *options),
+                lambda own: self._machine.first_contact("claim", claim, own, *options)
             ),
-            delete=mark.apply(lambda own: self._machine.first_contact("erase", own, *removal)),
-            stdin=contact.sent("etcd-monitor", render.monitor_program()),
-            opts=self._child(needed, hidden=["stdin"]),
+            delete=mark.apply(
+                lambda own: self._machine.first_contact("uninstall", uninstall, own, *removal)
+            ),
+            stdin=contact.start("etcd-monitor"),
+            opts=self._child(delivery.done, hidden=["stdin"]),
         )
 
     def _install(self, checked: pulumi.Resource) -> pulumi.Resource:

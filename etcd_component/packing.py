@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
 
 _PACKAGES = ("agent", "etcd_api")
+_HERE = Path(".etcd-node")
 _BEGINNING = (1980, 1, 1, 0, 0, 0)
 """The first date that an archive can have."""
 
@@ -45,6 +48,29 @@ def agent() -> bytes:
     return packed.getvalue()
 
 
+@cache
 def sha256() -> str:
     """Of that file, in hexadecimal."""
     return hashlib.sha256(agent()).hexdigest()
+
+
+@cache
+def put() -> str:
+    """Write that file below the working directory; its path, relative to that. Raises OSError.
+
+    Pulumi records paths: a relative one is the same in every checkout.
+    """
+    _HERE.mkdir(exist_ok=True)
+    _replace(_HERE / ".gitignore", b"*\n")
+    return str(_replace(_HERE / "agent", agent()))
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    """Another run at the same time reads the old content, or the new one."""
+    if path.is_file() and path.read_bytes() == content:
+        return path
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+    Path(name).replace(path)
+    return path

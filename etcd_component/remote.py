@@ -6,14 +6,16 @@ its update when any input changes, the connection included.
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi_command import local, remote
 
-from etcd_component import previous
-from etcd_component.contact import command_line, no_proof, proves
+from etcd_component import packing, previous
+from etcd_component.contact import DIRECTORY, command_line, no_proof, proves, start
 from etcd_component.model import Node
 from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
@@ -22,6 +24,16 @@ from etcd_component.ssh import Login
 # some thirty: attempts that follow each other ever more slowly, see the provider's retries.
 _DIAL_SECONDS = 2
 _DIAL_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The agent on a machine."""
+
+    path: str
+    """In the directory where the login begins."""
+    done: Sequence[pulumi.Resource]
+    """What to wait for."""
 
 
 class Machine:
@@ -34,6 +46,7 @@ class Machine:
         """
         self._away = away
         self._login = node.login
+        self._address = node.address
         self._connection = _connection(node.login)
 
     def etcd_node(self, subcommand: str, *options: str | Sequence[str]) -> str:
@@ -50,12 +63,9 @@ class Machine:
     def _command_line(self, program: str, subcommand: str, *options: str | Sequence[str]) -> str:
         return command_line([*self._sudo, program, subcommand], options)
 
-    def first_contact(self, subcommand: str, *options: str | Sequence[str]) -> str:
-        """The command line of a run of the program on standard input, see `contact.sent`.
-
-        The machine need not have it: it is new, or was wiped.
-        """
-        return command_line([*self._sudo, "sh", "-s", "--", subcommand], options)
+    def first_contact(self, step: str, *options: str | Sequence[str]) -> str:
+        """The command line of `contact.start`, for a machine that may lack the program."""
+        return command_line([*self._sudo, "sh", "-s", "--", step], options)
 
     @property
     def _sudo(self) -> Sequence[str]:
@@ -110,6 +120,40 @@ class Machine:
 
         # Whatever depends on a resource waits for its URN.
         made.__dict__["urn"] = made.urn.apply(once_checked)
+
+    def deliver(
+        self,
+        program: str,
+        name: str,
+        *,
+        raised: str,
+        ready: pulumi.Output[Any],
+        options: Callable[[Sequence[pulumi.Resource]], pulumi.ResourceOptions],
+    ) -> Delivery:
+        """Bring the agent to the machine, as `program`, for the instance `name`.
+
+        It is copied again where `raised` is another. Nothing is done before `ready` is known.
+        """
+        # Another login has another directory, and another address is another machine.
+        user = re.sub(r"[^A-Za-z0-9_.-]", "_", self._login.user)
+        path = f"{DIRECTORY}/{program}-{name}-{user}-{self._address}{raised}"
+        login = self.run(
+            f"{name}-login",
+            create=ready.apply(lambda _: self.first_contact("login")),
+            stdin=start(program),
+            opts=pulumi.ResourceOptions.merge(
+                options([]), pulumi.ResourceOptions(hide_diffs=["stdin"])
+            ),
+        )
+        if self._away:
+            return Delivery(path, (login,))
+        try:
+            source = packing.put()
+        except OSError as error:
+            raise pulumi.RunError(
+                f"{error.filename or 'the agent'} cannot be written here: {error.strerror}"
+            ) from error
+        return Delivery(path, (self.upload(f"{name}-agent", source, path, options([login])),))
 
     def upload(
         self, name: str, source: str, path: str, opts: pulumi.ResourceOptions

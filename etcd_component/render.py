@@ -1,11 +1,10 @@
-"""What is put on a node, as text: etcd's configuration, the systemd unit, the node program.
+"""What is put on a node, as text: etcd's configuration, the systemd unit.
 
 Pure functions: the same model gives the same text. Golden files in the tests hold the texts.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -52,56 +51,6 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
 """What a unit's process may not do; it writes only where the unit says so besides."""
-
-_PARTS = (
-    "main",
-    "base",
-    "common",
-    "api",
-    "claim",
-    "preflight",
-    "binary",
-    "tls",
-    "config",
-    "crash",
-    "reseat",
-    "seat",
-    "rollout",
-    "version",
-    "snapshot",
-    "downgrade",
-    "access",
-    "users",
-    "exporter",
-    "expel",
-    "leave",
-    "status",
-)
-
-
-_MONITOR_PARTS = (
-    "monitor_node/preflight",
-    "monitor_node/software",
-    "monitor_node/files",
-    "monitor_node/serve",
-    "monitor_node/erase",
-)
-
-
-def node_program() -> str:
-    """The shell program that runs on a node, packed from its parts into one file."""
-    return _packed(f"node/{part}" for part in _PARTS)
-
-
-def monitor_program() -> str:
-    """The shell program that runs on the monitor's machine, packed like the other."""
-    return _packed(["monitor_node/main", "node/base", *_MONITOR_PARTS])
-
-
-def _packed(parts: Iterable[str]) -> str:
-    folder = resources.files("etcd_component")
-    texts = [(folder / f"{part}.sh").read_text(encoding="utf-8") for part in parts]
-    return "\n".join([*texts, 'main "$@"\n'])
 
 
 def etcd_config(cluster: Cluster, instance: Instance) -> str:

@@ -59,15 +59,15 @@ class Erasure:
     def by_hand(self) -> str:
         """The line to type on the machine when it is back."""
         words = shlex.split(self.script.replace("\\\n", " "))
-        options = words[words.index("erase") + 1 :] if "erase" in words else []
+        options = words[words.index("uninstall") + 1 :] if "uninstall" in words else []
         if ":Monitor$" in self.urn:
-            return " ".join(["etcd-monitor erase", *_without(options, "--owner"), "--yes"])
+            return " ".join(["etcd-monitor uninstall", *_without(options, "--owner"), "--yes"])
         if "--name" not in options:
             cluster, _, _ = self.name.rpartition("-")
             options += [] if "--cluster" in options else ["--cluster", cluster]
             options += ["--name", self.name]
         kept = _without(options, "--owner", "--reseat", "--repair")
-        return " ".join(["etcd-node erase", *kept, "--yes"])
+        return " ".join(["etcd-node uninstall", *kept, "--yes"])
 
 
 def _without(options: Sequence[str], *names: str) -> list[str]:

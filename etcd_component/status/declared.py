@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from etcd_component import backend
-from etcd_component.contact import program_in
+from etcd_component import backend, packing
 from etcd_component.render import NODE_PROGRAM, fingerprint
 from etcd_component.ssh import DEFAULT_PORT, Login
 from etcd_component.status import access
@@ -214,7 +213,7 @@ def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
     sudo = bool(create.partition(NODE_PROGRAM)[0].strip())
     return Files(
         _login(_revealed(steps["config"]["connection"]), sudo=sudo),
-        program_in(_revealed(steps["node"]["stdin"])),
+        packing.sha256(),
         owner,
         config["etcd.yaml"],
         unit,
