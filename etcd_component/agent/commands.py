@@ -43,7 +43,7 @@ COMMANDS = {
         removes=True,
     ),
     "claim": Command(
-        "claim",
+        "claim_machine",
         "preflight, and if it succeeds, install this program and claim the machine",
         "address client-port peer-port data method version clock peers",
         locks=("machine", "{cluster}"),

@@ -34,6 +34,14 @@ def read_text(path: Path, default: str = "") -> str:
         return default
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; empty where it is missing or cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def has_content(path: Path) -> bool:
     """Whether it is a file that is not empty."""
     try:
