@@ -13,11 +13,9 @@ from etcd_component.agent.decide.claiming import (
     authorization,
 )
 from etcd_component.agent.output import refuse, say
-from etcd_component.agent.paths import CONFIGURATIONS, Paths
+from etcd_component.agent.paths import Paths, clusters
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from etcd_component.agent.frame import Run
 
 _NAMES_A_USER = frozenset({"role", "user", "drop-role", "drop-user", "unmanaged"})
@@ -95,7 +93,7 @@ def authorize(run: Run) -> bool:
         instance,
         options.owner,
         removes=run.command.removes or (run.word == "exporter" and options.remove),
-        may_finish=run.word == "uninstall" and is_empty(CONFIGURATIONS),
+        may_finish=run.word == "uninstall" and not clusters(),
     )
     if isinstance(verdict, Refuse):
         refuse(verdict.text)
@@ -103,8 +101,3 @@ def authorize(run: Run) -> bool:
         say(verdict.text)
         return False
     return True
-
-
-def is_empty(directory: Path) -> bool:
-    """Whether nothing is in a directory, or it is missing."""
-    return not directory.is_dir() or not any(directory.iterdir())

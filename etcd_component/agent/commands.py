@@ -21,7 +21,7 @@ COMMANDS = {
     "preflight": Command(
         "preflight.command",
         "can this machine be a member? changes nothing",
-        "address client-port peer-port data method version clock peers",
+        "address client-port peer-port data method version clock peers quota",
         for_people=True,
         locks=(),
         claimed=False,
@@ -45,7 +45,7 @@ COMMANDS = {
     "claim": Command(
         "claim_machine",
         "preflight, and if it succeeds, install this program and claim the machine",
-        "address client-port peer-port data method version clock peers",
+        "address client-port peer-port data method version clock peers quota",
         locks=("machine", "{cluster}"),
         claimed=False,
     ),

@@ -35,7 +35,7 @@ def confirm_removal(run: Run, paths: Paths, held: Held, claimed: Claim | None) -
 
 def _confirm_leftovers(run: Run, paths: Paths, more: str) -> None:
     here = ""
-    if paths.unit_file.exists():
+    if files.is_ours(paths.unit_file):
         here += f", but the unit {paths.unit}"
     if run.word == "uninstall" and run.options.remove_data and paths.snapshots.is_dir():
         here += f", but snapshots in {paths.snapshots}, which would be DELETED"

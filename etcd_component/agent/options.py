@@ -41,6 +41,8 @@ class Options:
     method: str = "archive"
     clock: int = 0
     """Seconds since 1970 where Pulumi runs; 0 where it is not said."""
+    quota: int = 0
+    """Bytes that the database may have; 0 where it is not said."""
     peers: str = ""
     founders: str = ""
     token: str = ""

@@ -120,6 +120,24 @@ class Paths:
         return self.etc / "declared"
 
     @property
+    def of_the_member(self) -> tuple[Path, ...]:
+        """What is known of the member that is here; nothing of it holds for another one."""
+        return (
+            self.membership,
+            self.known_peers,
+            self.left,
+            self.rejoined,
+            self.rejoin_begun,
+            self.repaired,
+            self.former_peer_url,
+            self.desired_access,
+            self.settings,
+            self.configuration,
+            self.former_configuration,
+            self.identity,
+        )
+
+    @property
     def current(self) -> Path:
         """A link to the version of the programs in use."""
         return SOFTWARE / "clusters" / self.cluster
@@ -170,7 +188,11 @@ class Paths:
 
 
 def clusters() -> list[str]:
-    """The clusters that have a directory on this machine."""
+    """The clusters that have something of ours on this machine; other directories are not ours."""
     if not CONFIGURATIONS.is_dir():
         return []
-    return sorted(path.name for path in CONFIGURATIONS.iterdir() if path.is_dir())
+    return sorted(
+        path.name
+        for path in CONFIGURATIONS.iterdir()
+        if (path / "claim").is_file() or (path / "etcd.yaml").is_file()
+    )

@@ -1,0 +1,1 @@
+"""Can this machine be a member? Looks with the eyes of what will run, and changes nothing."""

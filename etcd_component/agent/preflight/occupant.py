@@ -1,0 +1,60 @@
+"""Does the instance of another number that is on this machine still count?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etcd_component.agent import claim, files, systemd
+from etcd_component.agent.client import FORMED, Client
+from etcd_component.agent.decide.claiming import Occupant
+from etcd_component.agent.instance import Instance
+
+if TYPE_CHECKING:
+    from etcd_component.agent.paths import Paths
+
+UNKNOWN = Occupant()
+
+
+def look(paths: Paths, peers: str) -> Occupant:
+    """What is known of it; `peers` are those of the command line. Raises Refusal."""
+    if _never_joined(paths):
+        return Occupant(never_joined=True)
+    if not files.has_content(paths.configuration):
+        return UNKNOWN
+    instance = Instance.load(paths)
+    if not files.has_content(paths.pki / "server.key"):
+        return UNKNOWN
+    client = Client(paths.pki)
+    if client.takes_part(instance.client_url):
+        return Occupant(takes_part=True)
+    return Occupant(removed=_is_forgotten(instance, client, peers))
+
+
+def _never_joined(paths: Paths) -> bool:
+    """A first run with a wrong number has put nothing there that anybody could miss."""
+    claimed = claim.read(paths)
+    return (
+        claimed is not None
+        and bool(claimed.data)
+        and not files.has_content(paths.membership)
+        and not paths.left.exists()
+        and not os.path.lexists(Path(claimed.data) / "member")
+        and not systemd.is_active(paths.unit)
+    )
+
+
+def _is_forgotten(instance: Instance, client: Client, peers: str) -> bool:
+    """Whether its cluster has removed it: all peers that answer must say so, and one at least."""
+    asked = False
+    for peer in instance.known_peers(peers):
+        if client.probe(peer.url).kind != FORMED:
+            continue
+        members = client.members_or_none(peer.url)
+        if not members:
+            continue
+        if instance.own_among(members) or any(one.name == instance.name for one in members):
+            return False
+        asked = True
+    return asked

@@ -1,0 +1,82 @@
+"""What is to be on a machine, and what is there already: what all checks look at."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etcd_component.agent import claim, files, instance
+from etcd_component.agent.decide.claiming import Free, Held, Holding, Ours, holding
+from etcd_component.agent.paths import Paths
+from etcd_component.agent.preflight import occupant
+
+if TYPE_CHECKING:
+    from etcd_component.agent.options import Options
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An instance that is to be on this machine."""
+
+    options: Options
+    """Its name, address, ports and data."""
+    paths: Paths
+    real: Path
+    """Where links on the way to the data directory lead."""
+    claimed: claim.Claim | None
+    held: Held
+    holding: Holding
+
+    @classmethod
+    def of(cls, options: Options) -> Subject:
+        """Look who is here. Asks peers only where the machine holds another number."""
+        paths = Paths(options.cluster)
+        held = claim.held(paths)
+        other = held.name not in {"", options.name} and not held.is_of_another(options.owner)
+        return cls(
+            options,
+            paths,
+            Path(os.path.realpath(options.data)),
+            claim.read(paths),
+            held,
+            holding(
+                held,
+                options.name,
+                options.owner,
+                occupant.look(paths, options.peers) if other else occupant.UNKNOWN,
+            ),
+        )
+
+    @property
+    def data(self) -> Path:
+        """As it is wanted."""
+        return Path(self.options.data)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether data directory and unit are: the claim, or our own configuration, names them."""
+        if self.claimed is None:
+            configured = files.value_in(files.read_text(self.paths.configuration), "data-dir")
+            return bool(configured) and configured == self.options.data
+        replaces = isinstance(self.holding, Free) and bool(self.holding.former)
+        return (
+            self.claimed.data == self.options.data
+            and (self.held.name == self.options.name or replaces)
+            and (self.options.owner or self.held.owner) == self.held.owner
+        )
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the very instance is here and has a place in its cluster.
+
+        Such a one is mended by changes, and what is no reason to keep it from running does not
+        hold them up.
+        """
+        return (
+            self.is_ours
+            and isinstance(self.holding, (Ours, Free))
+            and files.has_content(self.paths.membership)
+            and instance.holds_member(self.data)
+        )
