@@ -17,6 +17,7 @@ ETCDCTL = Path("/usr/local/sbin/etcdctl")
 RUN = Path("/run/etcd-node")
 """Root's alone: a file that root writes must not be where etcd's user can put a link."""
 SNAPSHOTS = Path("/var/lib/etcd-node")
+_NAME = re.compile("[a-z0-9-][a-z0-9.-]*")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Paths:
     cluster: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9-][a-z0-9.-]*", self.cluster):
+        if not _NAME.fullmatch(self.cluster):
             refuse(f"`{self.cluster}` is not a cluster name")
 
     @property
@@ -194,5 +195,6 @@ def clusters() -> list[str]:
     return sorted(
         path.name
         for path in CONFIGURATIONS.iterdir()
-        if (path / "claim").is_file() or (path / "etcd.yaml").is_file()
+        if _NAME.fullmatch(path.name)
+        and ((path / "claim").is_file() or (path / "etcd.yaml").is_file())
     )
