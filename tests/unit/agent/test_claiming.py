@@ -222,8 +222,7 @@ WHOSE = {"cluster": "etcd", "name": "etcd-3", "owner": MINE}
             WHOSE,
             True,
             OTHER,
-            "/r holds the data of etcd-3 of cluster etcd of another stack (or one that was"
-            " destroyed)",
+            "/r holds the data of etcd-3 of cluster etcd of another stack (or one that was destroyed)",
         ),
         (
             {**WHOSE, "left": "2026-01-01"},
