@@ -57,7 +57,9 @@ COMMANDS = {
         locks=("programs",),
     ),
     "tls": Command("tls", "install CA bundle, certificate, key and CRL (stdin)", "revoked"),
-    "config": Command("config", "write etcd's configuration and its unit (stdin)", "version"),
+    "config": Command(
+        "configuration", "write etcd's configuration and its unit (stdin)", "version"
+    ),
     "join": Command(
         "join",
         "bootstrap the cluster, join it, or come back",
@@ -106,6 +108,15 @@ COMMANDS = {
         limit=0,
         needs_root=False,
         claimed=False,
+    ),
+    "etcdctl": Command(
+        "etcdctl",
+        "etcdctl with this machine's endpoint and certificates; $ETCD_CLUSTER names the cluster",
+        for_people=True,
+        limit=0,
+        needs_root=False,
+        claimed=False,
+        raw=True,
     ),
     "stamp": Command(
         "start:stamp", "note what etcd is started with; called by its unit", limit=0, claimed=False

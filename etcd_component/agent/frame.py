@@ -48,6 +48,8 @@ class Command:
     needs_root: bool = True
     claimed: bool = True
     """Whether the machine must be claimed for what it means."""
+    raw: bool = False
+    """Whether its words are another program's, which gets them and the caller's environment."""
 
     def load(self) -> Callable[[Run], None]:
         """The function, with all the modules that it needs."""
@@ -85,6 +87,8 @@ class Run:
     command: Command
     options: Options
     waits: Waits
+    words: tuple[str, ...] = ()
+    """All that follows the name of a raw command."""
     _read: list[str] = field(default_factory=list)
 
     @property
@@ -103,8 +107,9 @@ class Run:
 def main(program: Program, words: Sequence[str]) -> int:
     """Run a program with the words of its command line; its exit status."""
     run: Run | None = None
-    os.umask(0o022)
-    process.clean_environment()
+    if not _is_raw(program, words):
+        os.umask(0o022)
+        process.clean_environment()
     try:
         if not words or words[0] in {"help", "-h", "--help"}:
             print(usage(program))
@@ -135,11 +140,18 @@ def main(program: Program, words: Sequence[str]) -> int:
     return 0
 
 
+def _is_raw(program: Program, words: Sequence[str]) -> bool:
+    command = program.commands.get(words[0]) if words else None
+    return command is not None and command.raw
+
+
 def _read(program: Program, words: Sequence[str]) -> Run:
     command = program.commands.get(words[0])
     if command is None:
         complain(usage(program))
         refuse(f"there is no subcommand `{words[0]}`")
+    if command.raw:
+        return Run(program, words[0], command, Options(), Waits(), tuple(words[1:]))
     if set(words[1:2]) & {"-h", "--help"}:
         raise SystemExit(_help(program, words[0], command))
     if command.needs_root and os.geteuid() != 0:

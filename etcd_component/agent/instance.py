@@ -69,6 +69,11 @@ class Instance:
             files.value_in(text, "advertise-client-urls"),
         )
 
+    @classmethod
+    def find(cls, paths: Paths) -> Instance | None:
+        """The same; None where this machine has none."""
+        return cls.load(paths) if files.has_content(paths.configuration) else None
+
     @property
     def peer_urls(self) -> tuple[str, ...]:
         """By which the cluster may know it."""

@@ -55,6 +55,9 @@ def run(
         )
     except FileNotFoundError:
         return Done(127, "", f"{argv[0]}: not found")
+    except OSError as error:
+        # It is no program, or none for this kind of machine.
+        return Done(126, "", f"{argv[0]}: {error.strerror}")
     except subprocess.TimeoutExpired as error:
         return Done(-9, _text(error.stdout), _text(error.stderr))
     return Done(done.returncode, _text(done.stdout), _text(done.stderr))

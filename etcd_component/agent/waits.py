@@ -65,6 +65,10 @@ class Waits:
     """In which at least a piece of an archive must come."""
     limit: float = 0
     """For a run as a whole, in place of its command's own limit; 0: that one."""
+    download_slow: float = 50
+    """Over which an archive must come faster than a floor."""
+    download_retry: float = 1
+    """Before a mirror that fails is tried again; doubled each time."""
     lock: float = 610
     """Until another run on this machine is done."""
 
