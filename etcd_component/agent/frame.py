@@ -28,6 +28,10 @@ class TimeLimit(BaseException):
     """This run has taken too long. Not an Exception, so that nothing handles it on its way."""
 
 
+class Stopped(BaseException):
+    """Somebody ended this run: nothing else is begun, not even a way back."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A subcommand: where it is, for whom, and what the frame does for it."""
@@ -118,6 +122,9 @@ def main(program: Program, words: Sequence[str]) -> int:
         _execute(run)
     except Refusal as refusal:
         return _fail(program, str(refusal))
+    except Stopped:
+        text = f"stopped while {output.being_done()}; it is safe to run this again"
+        return _fail(program, text)
     except TimeLimit:
         assert run is not None
         complain(program.last_words(run))
@@ -183,7 +190,7 @@ def _execute(run: Run) -> None:
 
 
 def _stop(_signal: int, _frame: Any) -> None:
-    raise Refusal(f"stopped while {output.being_done()}; it is safe to run this again")
+    raise Stopped
 
 
 def _time_is_up(_signal: int, _frame: Any) -> None:

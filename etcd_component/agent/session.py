@@ -82,21 +82,26 @@ class Session:
         self.login: dict[str, str] = credentials.wanted
         """The one that was taken."""
         self._choice: list[str] = []
+        self._tokens: dict[str, str] = {}
+        """Of members that did not take the endpoint's."""
 
     def log_in(self, url: str) -> None:
         """At one member. Raises ApiError; Refusal where no password is right."""
-        self.token = ""
+        self.token, self._tokens = "", {}
+        self.token = self._token_of(url)
+
+    def _token_of(self, url: str) -> str:
         for login in self.credentials.root:
             try:
                 answer = self.client.connection(url).call("auth/authenticate", login)
             except AuthNotEnabled:
                 self.login = login
-                return
+                return ""
             except WrongPassword:
                 continue
-            self.login, self.token = login, str(answer["token"])
-            return
-        refuse(_WRONG)
+            self.login = login
+            return str(answer["token"])
+        raise Refusal(_WRONG)
 
     def choose(self, urls: Sequence[str]) -> None:
         """Talk to the first of these client URLs that lets root in. Raises Refusal.
@@ -141,17 +146,26 @@ class Session:
     ) -> dict[str, Any]:
         """One call, at the endpoint or at another member, which is logged in at where it must be.
 
-        Raises ApiError; Refusal where no password is right.
+        Threads may call at different members. Raises ApiError; Refusal where no password is right.
         """
-        connection = self.client.connection(url or self.endpoint)
+        url = url or self.endpoint
+        connection = self.client.connection(url)
         try:
-            return connection.call(method, body, self.token, seconds)
+            return connection.call(method, body, self.token_at(url), seconds)
         except TokenInvalid as error:
             try:
-                self.log_in(url or self.endpoint)
+                token = self._token_of(url)
             except ApiError:
                 raise error from None
-            return connection.call(method, body, self.token, seconds)
+            if url == self.endpoint:
+                self.token = token
+            else:
+                self._tokens[url] = token
+            return connection.call(method, body, token, seconds)
+
+    def token_at(self, url: str) -> str:
+        """The token that this member takes, as far as is known."""
+        return self._tokens.get(url, self.token)
 
     def status(self, url: str = "") -> MemberStatus:
         """Of the endpoint, or of another member. Raises ApiError."""
