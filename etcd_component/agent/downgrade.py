@@ -44,12 +44,10 @@ def await_cluster_minor(instance: Instance, client: Client, wanted: str, seconds
 
     Etcd looks at its members' versions every four seconds, and ends a downgrade when it looks, too.
     """
-    for more in attempts(seconds, _PAUSE):
-        if cluster_minor(instance, client) == wanted and not is_enabled(instance, client):
-            return True
-        if not more:
-            break
-    return False
+    return any(
+        cluster_minor(instance, client) == wanted and not is_enabled(instance, client)
+        for _ in attempts(seconds, _PAUSE)
+    )
 
 
 def begin(run: Run, instance: Instance, client: Client, session: Session, change: Change) -> bool:
@@ -112,12 +110,10 @@ def _await_data(
     run: Run, instance: Instance, client: Client, session: Session, change: Change
 ) -> None:
     fault = ""
-    for more in attempts(run.waits.downgrade, _PAUSE):
+    for _ in attempts(run.waits.downgrade, _PAUSE):
         fault = data_fault(survey_members(instance, client, run.options.peers), change.wanted)
         if not fault:
             return
-        if not more:
-            break
     call_off(instance, client, session)
     complain(systemd.journal_tail(instance.paths.unit))
     change.refuse(

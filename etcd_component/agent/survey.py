@@ -41,10 +41,10 @@ def await_survey(
 ) -> tuple[Survey, str]:
     """The same, with some patience; and what is wrong, empty where all are healthy."""
     survey, fault = Survey(), "nobody was asked"
-    for more in attempts(seconds, _PAUSE):
+    for _ in attempts(seconds, _PAUSE):
         survey = survey_members(instance, client, peers)
         fault = survey_fault(survey)
-        if not fault or not more:
+        if not fault:
             break
     return survey, fault
 
