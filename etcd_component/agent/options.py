@@ -118,7 +118,9 @@ def _grant(word: str, left: Iterator[str]) -> Grant:
     keys = [
         key for _ in range(2 if scope == "range" else 1) if (key := next(left, None)) is not None
     ]
-    if scope not in {"key", "prefix", "range"} or len(keys) < (2 if scope == "range" else 1):
+    if scope not in {"", "key", "prefix", "range"}:
+        refuse(f"a permission is for a key, a prefix or a range, not for a `{scope}`")
+    if not scope or len(keys) < (2 if scope == "range" else 1):
         refuse(f"the option {word} needs key KEY, prefix PREFIX or range FIRST END")
     return Grant(word[2:], scope, tuple(keys))
 

@@ -11,8 +11,11 @@ from etcd_component.agent.waits import Waits, attempts
 from etcd_component.etcd_api.errors import (
     ApiError,
     AuthNotEnabled,
+    EtcdError,
     TokenInvalid,
+    UnexpectedAnswer,
     WrongPassword,
+    may_pass,
 )
 from etcd_component.etcd_api.members import (
     Alarm,
@@ -99,6 +102,8 @@ class Session:
                 return ""
             except WrongPassword:
                 continue
+            if not answer.get("token"):
+                raise UnexpectedAnswer("a login without a token")
             self.login = login
             return str(answer["token"])
         raise Refusal(_WRONG)
@@ -130,6 +135,12 @@ class Session:
     def choose_again(self) -> None:
         """The one that was chosen may be leaving too, and be gone by now."""
         self.choose(self._choice)
+
+    def keep_to(self, url: str) -> None:
+        """Talk to this member, where there is no choice. Raises ApiError, Refusal."""
+        self._choice = [url]
+        self.log_in(url)
+        self.endpoint = url
 
     def choose_near(self, instance: Instance) -> None:
         """Where a login is served: at this member, else by way of another voter."""
@@ -166,6 +177,27 @@ class Session:
     def token_at(self, url: str) -> str:
         """The token that this member takes, as far as is known."""
         return self._tokens.get(url, self.token)
+
+    def settle(
+        self, method: str, body: Mapping[str, Any], done_before: type[EtcdError] | None = None
+    ) -> dict[str, Any] | None:
+        """One call, made again while what stops it may pass: an election, a restart, a new login.
+
+        None where etcd answers `done_before`. Raises Refusal.
+        """
+        end = time.monotonic() + self.waits.access
+        while True:
+            try:
+                return self.call(method, body)
+            except ApiError as error:
+                if done_before is not None and isinstance(error, done_before):
+                    return None
+                if not may_pass(error) or time.monotonic() >= end:
+                    refuse(f"etcd refuses {method}: {error}. It is safe to run this again")
+                # A token that is out of date needs a new login, and no waiting.
+                if not isinstance(error, TokenInvalid):
+                    time.sleep(0.3)
+            self.choose_again()
 
     def status(self, url: str = "") -> MemberStatus:
         """Of the endpoint, or of another member. Raises ApiError."""

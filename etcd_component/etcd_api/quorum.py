@@ -1,4 +1,8 @@
-"""The arithmetic of quorums, for whoever must decide whether a voter can be spared."""
+"""The arithmetic of quorums: which voter can be spared, and for how long.
+
+`voters` always counts the one in question. `healthy_others` are the voters besides it that have
+just shown that they take part: each knows a leader, or has read with the agreement of a quorum.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,25 @@ def quorum(voters: int) -> int:
 
 
 def may_remove(voters: int, healthy_others: int) -> bool:
-    """Whether a voter may be removed: those now must agree, and those left be able to go on.
+    """Whether a voter that no longer takes part may be removed.
 
-    `voters` counts the one that goes; `healthy_others` are the healthy voters besides it.
+    The others decide on it without it, and it still counts then; that is at least as many as those
+    that are left need afterwards. So a cluster of one or two can spare nobody.
     """
-    return voters > 1 and healthy_others >= quorum(voters) and healthy_others >= quorum(voters - 1)
+    return healthy_others >= quorum(voters)
 
 
-def may_leave(staying: int, healthy_staying: int, *, leaver_healthy: bool) -> bool:
-    """Whether a voter may leave by its own doing: it still counts when its removal is decided.
+def may_leave(voters: int, healthy_others: int) -> bool:
+    """Whether a voter that takes part may be removed: those that stay must have their quorum.
 
-    `staying` are the voters besides it.
+    That there is one today, of which it may be a part itself, is what a healthy one has shown.
     """
-    if staying < 1:
-        return False
-    agreeing = healthy_staying + (1 if leaver_healthy else 0)
-    return agreeing >= quorum(staying + 1) and healthy_staying >= quorum(staying)
+    return voters > 1 and healthy_others >= quorum(voters - 1)
 
 
 def may_restart(voters: int, healthy_others: int) -> bool:
-    """Whether a healthy voter may be away for a moment: all others are needed healthy by the gate.
+    """Whether a voter may be away for a moment: all others must be healthy.
 
-    Looser would be enough for the quorum of five, but then the next failure ends it.
+    The quorum of five would survive two that are away; but then the next failure ends it.
     """
     return healthy_others >= voters - 1
