@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from etcd_component.agent import files
 from etcd_component.agent.client import Client
@@ -65,18 +65,23 @@ def names_of_last_update(paths: Paths) -> Names:
 
 
 def _await_login(session: Session, instance: Instance) -> None:
-    last = "nothing"
+    failure = ""
     for _ in attempts(session.waits.access):
-        try:
-            session.keep_to(instance.client_url)
-        except ApiError as error:
-            last = str(error)
-        else:
+        failure = _login_failure(session, instance.client_url)
+        if not failure:
             return
     refuse(
-        f"the cluster does not answer a login at {instance.client_url}: {last}. Is there a quorum?"
-        " `etcd-node status` on the nodes shows it"
+        f"the cluster does not answer a login at {instance.client_url}: {failure}. Is there a"
+        " quorum? `etcd-node status` on the nodes shows it"
     )
+
+
+def _login_failure(session: Session, url: str) -> str:
+    try:
+        session.keep_to(url)
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 def _make_root(session: Session) -> None:
@@ -123,23 +128,24 @@ def _refuse_before_removals(run: Run, instance: Instance, session: Session) -> N
 
 def _prove(session: Session) -> None:
     """Believe it only when a request without a login is refused."""
-    connection = session.client.connection(session.endpoint)
-    for more in attempts(session.waits.access):
-        try:
-            connection.call("kv/range", {"key": "AA==", "keys_only": True})
-        except NoLogin:
+    error: ApiError | None = None
+    for _ in attempts(session.waits.access):
+        error = _refusal_without_login(session)
+        if isinstance(error, NoLogin):
             return
-        except ApiError as error:
-            if not (more and may_pass(error)):
-                _refuse_unproved(error)
-        else:
-            _refuse_unproved(None)
-
-
-def _refuse_unproved(error: ApiError | None) -> NoReturn:
+        if error is None or not may_pass(error):
+            break
     if isinstance(error, Unreachable):
         refuse(f"etcd does not answer: {error}")
     refuse(
         "etcd answers a request without a login, so authentication is not on:"
         f" {error or 'it gives its keys'}"
     )
+
+
+def _refusal_without_login(session: Session) -> ApiError | None:
+    try:
+        session.client.connection(session.endpoint).call("kv/range", {"key": "AA=="})
+    except ApiError as error:
+        return error
+    return None

@@ -133,27 +133,28 @@ def _hand_over(session: Session, instance: Instance, own: Member) -> None:
     if not systemd.is_active(instance.paths.unit):
         return
     doing("handing the leadership over")
-    for more in attempts(session.waits.leave):
-        try:
-            status = session.status()
-            if status.leader != own.id:
-                return
-            # The endpoint is another voter's, which has just shown that it is healthy.
-            session.call(
-                "maintenance/transfer-leadership",
-                {"targetID": str(status.member_id)},
-                own.client_url,
-            )
-        except ApiError as error:
-            if not more:
-                refuse(
-                    f"{instance.name} is the leader and could not hand over: {error}. Nothing was"
-                    " removed"
-                )
+    error: ApiError | None = None
+    for _ in attempts(session.waits.leave):
+        if error is not None:
             session.choose_again()
-        else:
-            say(f"{instance.name}: handed the leadership over")
+        error = _handover_error(session, instance, own)
+        if error is None:
             return
+    refuse(f"{instance.name} is the leader and could not hand over: {error}. Nothing was removed")
+
+
+def _handover_error(session: Session, instance: Instance, own: Member) -> ApiError | None:
+    try:
+        status = session.status()
+        if status.leader != own.id:
+            return None
+        # The endpoint is another voter's, which has just shown that it is healthy.
+        target = {"targetID": str(status.member_id)}
+        session.call("maintenance/transfer-leadership", target, own.client_url)
+    except ApiError as error:
+        return error
+    say(f"{instance.name}: handed the leadership over")
+    return None
 
 
 def _stop(instance: Instance) -> None:
