@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Sequence
 from importlib import resources
 
+from etcd_component import packing
+
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=%-]*")
 _PROOF = re.compile(r"\S.* \[etcd-(node|monitor) [a-z-]+ done\]")
 
@@ -35,6 +37,17 @@ exec python3 -IXutf8 -c {program} {name} "$@" </dev/null
 }}
 """
 
+_LOADER = (
+    "import os,runpy,sys;"
+    'v=sys.version_info;v>=(3,9)or sys.exit("{name}: this machine has Python %d.%d, and 3.9 is'
+    ' needed"%v[:2]);'
+    "d=sys.stdin.buffer.read({size});"
+    'len(d)=={size} or sys.exit("{name}: this program came incomplete; run this again");'
+    'f=os.memfd_create("{name}");open(f,"wb",closefd=False).write(d);'
+    'runpy.run_path("/proc/self/fd/%d"%f,run_name="__main__")'
+)
+"""Python that runs the program on its standard input from memory: no file is written anywhere."""
+
 
 def quoted(word: str) -> str:
     """A word as sh, bash, zsh, fish and tcsh read it alike.
@@ -57,6 +70,18 @@ def command_line(words: Sequence[str], options: Sequence[str | Sequence[str]] = 
     """
     lines = [[one] if isinstance(one, str) else one for one in options]
     return " \\\n  ".join(" ".join(map(quoted, line)) for line in [words, *lines])
+
+
+def loaded(words: Sequence[str], *, sudo: bool = False) -> tuple[str, bytes]:
+    """How a machine runs this checkout's `etcd-node WORDS` and keeps nothing of it.
+
+    Returns the command line and what goes to its standard input first; more may follow there for
+    the command itself. The machine need not have the program: it is new, or was wiped.
+    """
+    program = packing.agent()
+    loader = _LOADER.format(name="etcd-node", size=len(program))
+    root = ("sudo", "-n") if sudo else ()
+    return command_line([*root, "python3", "-IXutf8", "-c", loader, *words]), program
 
 
 def start(name: str) -> str:

@@ -225,3 +225,18 @@ def test_a_command_without_proof_runs_again_and_then_never_again() -> None:
     assert _logging("") == "stdoutAndStderr"
     assert _logging(proof, "stdoutAndStderr") == "stdoutAndStderr"
     assert _logging("", "stdoutAndStderr") is None
+
+
+@pytest.mark.parametrize("shell", _shells())
+def test_every_login_shell_loads_the_program_from_standard_input(shell: str) -> None:
+    line, program = contact.loaded(["help"])
+    done = subprocess.run([shell, "-c", line], input=program, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"usage: etcd-node COMMAND" in done.stdout
+
+
+def test_a_program_that_comes_incomplete_does_nothing() -> None:
+    line, program = contact.loaded(["help"])
+    done = subprocess.run(["sh", "-c", line], input=program[:-1], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"etcd-node: this program came incomplete; run this again\n"
