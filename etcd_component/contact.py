@@ -81,7 +81,7 @@ def loaded(words: Sequence[str], *, sudo: bool = False) -> tuple[str, bytes]:
     program = packing.agent()
     loader = _LOADER.format(name="etcd-node", size=len(program))
     root = ("sudo", "-n") if sudo else ()
-    return command_line([*root, "python3", "-IXutf8", "-c", loader, *words]), program
+    return command_line([*root, "python3", "-ISXutf8", "-c", loader, *words]), program
 
 
 def start(name: str) -> str:

@@ -56,6 +56,14 @@ class Client:
             self._connections[url] = Connection(url, self._tls())
         return self._connections[url]
 
+    def fault(self) -> str:
+        """Why nobody can be asked: the certificate cannot be used; empty when it can."""
+        try:
+            self._tls()
+        except Refusal as refusal:
+            return str(refusal)
+        return ""
+
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
             names = ("ca.crt", "server.crt", "server.key")

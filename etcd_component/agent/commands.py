@@ -103,7 +103,7 @@ COMMANDS = {
         claimed=False,
     ),
     "answer": Command(
-        "metrics:answer",
+        "answer",
         "give the saved metrics to one connection",
         limit=0,
         needs_root=False,

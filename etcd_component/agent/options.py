@@ -32,6 +32,8 @@ class Options:
     name: str = ""
     instance: str = ""
     cluster: str = "etcd"
+    names_cluster: bool = False
+    """Whether that was said."""
     reseat: int = 0
     repair: int = 0
     address: str = ""
@@ -104,7 +106,7 @@ def parse(command: str, words: Sequence[str], allowed: Sequence[str]) -> Options
             found[name] = _number(word, _value(word, left))
         else:
             found[name] = _value(word, left)
-    return Options(**found)
+    return Options(**found, names_cluster="cluster" in found)
 
 
 def check_name(what: str, name: str) -> None:
