@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import absence, access, rotation
+from etcd_component import absence, access, desired, rotation
 from etcd_component.client import Client
 from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
@@ -137,7 +137,7 @@ class EtcdCluster(pulumi.ComponentResource):
                 ),
             ),
         )
-        self.register_outputs(self.outputs)
+        self.register_outputs({**self.outputs, "desired": desired.access(model)})
 
     @property
     def outputs(self) -> dict[str, Any]:

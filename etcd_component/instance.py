@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import contact, exporter, packing, previous, render
+from etcd_component import contact, desired, exporter, packing, previous, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -63,7 +63,6 @@ class Instance(pulumi.ComponentResource):
         # Nothing depends on it, so a destroy meets it at first, like the safeguard itself.
         kept = pulumi.ResourceOptions(protect=settings.safeguard and not model.lost)
         DataDirectory(model, removed=settings.rm_data, opts=self._child([self.checked], kept))
-        self.register_outputs({"client_url": model.client_url, "peer_url": model.peer_url})
 
     def _child(
         self, needed: Sequence[pulumi.Resource], more: pulumi.ResourceOptions | None = None
@@ -295,13 +294,20 @@ class Instance(pulumi.ComponentResource):
         to = pulumi.Output.all(pki.bundle, *keys).apply(
             lambda files: render.fingerprint(self._config, self._unit, *files)
         )
+        create = to.apply(
+            lambda name: self._command("rollout", ("--version", settings.version), ("--to", name))
+        )
+        wanted = desired.member(self._model, self._belonging.cluster, self._belonging.owner, create)
+        self.register_outputs(
+            {
+                "client_url": self._model.client_url,
+                "peer_url": self._model.peer_url,
+                "desired": wanted,
+            }
+        )
         return self._machine.run(
             f"{self._model.name}-rollout",
-            create=to.apply(
-                lambda name: self._command(
-                    "rollout", ("--version", settings.version), ("--to", name)
-                )
-            ),
+            create=create,
             stdin=self._belonging.login,
             opts=self._child(after),
         )

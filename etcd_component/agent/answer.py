@@ -27,9 +27,10 @@ def run(run: Run) -> None:
 
 
 def serve(cluster: str) -> None:
-    """Give everybody the same, so nothing of what is requested matters. It is read all the same:
+    """Give the saved metrics of a cluster's node to standard output, whatever is requested.
 
-    closed with something unread, a connection is cut off, and the answer with it.
+    The request is read all the same: closed with something unread, a connection is cut off, and the
+    answer with it.
     """
     os.read(_IN, _REQUEST)
     content = response(_saved(cluster), time.time())

@@ -20,7 +20,7 @@ _FIRST_OF_1900 = 50
 
 
 def ends(path: Path) -> list[tuple[int, int]]:
-    """Of each certificate of a PEM file its number, from 1, and when it ends, in seconds since 1970.
+    """Number, from 1, and end of each certificate of a PEM file; ends in seconds since 1970.
 
     What is no certificate is counted and left out, so that numbers are those of the file.
     """
@@ -47,7 +47,9 @@ def not_after(der: bytes) -> int | None:
 def _bodies(text: str) -> list[bytes]:
     parts = (part.partition(_END) for part in text.split(_BEGIN)[1:])
     return [
-        files.from_base64(re.sub(r"[^A-Za-z0-9+/]", "", body) + "==") for body, end, _ in parts if end
+        files.from_base64(re.sub(r"[^A-Za-z0-9+/]", "", body) + "==")
+        for body, end, _ in parts
+        if end
     ]
 
 

@@ -53,9 +53,7 @@ def _start(instance: Instance) -> None:
         started.append(socket.name)
         address = _found(r"^ListenStream=(.*)$", files.read_text(socket))
         listens = f", and is given to whoever asks at {address}"
-    if not (
-        systemd.systemctl("enable", "-q", *started) and systemd.systemctl("restart", *started)
-    ):
+    if not (systemd.systemctl("enable", "-q", *started) and systemd.systemctl("restart", *started)):
         refuse(
             f"{name}: {' '.join(started)} cannot be started; see `journalctl -u {exporter}.socket`."
             " Does another program hold the port (etcd_exporter_port)?"
@@ -110,7 +108,8 @@ def _found(pattern: str, text: str) -> str:
 def take_away(paths: Paths) -> None:
     """Leave no units and no metrics here, if there are some."""
     _stop_writing(paths)
-    if any([_remove_unit(name) for name in paths.exporter_units]):
+    removed = [name for name in paths.exporter_units if _remove_unit(name)]
+    if removed:
         systemd.systemctl("daemon-reload")
     files.remove(paths.metrics, *paths.metrics.parent.glob(f"{paths.metrics.name}.*"))
 

@@ -38,7 +38,7 @@ _STATES = {
 }
 """The values of the label `state`, which alerts and dashboards know."""
 _CLOCK_SECONDS = 600
-"""A service is started to answer, which the journal shows each time: so it is asked now and then."""
+"""A service is started to answer, which the journal shows, so it is not asked each time."""
 
 
 def run(run: Run) -> None:

@@ -38,17 +38,20 @@ class Seen:
 
 
 def run(run: Run) -> None:
-    """Describe the instance of the cluster that is named, or of each one. Exit status 1: look there."""
+    """Describe the instances here, or that of the cluster that is named.
+
+    The exit status is 1 where something must be looked after.
+    """
     names = [run.options.cluster] if run.options.names_cluster else clusters()
     here = [paths for paths in map(Paths, names) if _is_here(paths)]
     if not here:
         Instance.load(Paths(run.options.cluster))
-    healthy = []
-    for paths in here:
-        if healthy:
+    is_healthy = True
+    for number, paths in enumerate(here):
+        if number:
             say("")
-        healthy.append(_describe(paths))
-    if not all(healthy):
+        is_healthy = _describe(paths) and is_healthy
+    if not is_healthy:
         raise SystemExit(1)
 
 
@@ -120,7 +123,7 @@ def row(seen: Seen, *, is_own: bool) -> str:
 
 
 def summary(seen: Sequence[Seen], *, follows: bool) -> str:
-    """How many voters are up, who leads and who is away; `follows`: whether this one has a leader."""
+    """Who is up, who leads and who is away; `follows`: whether this one has a leader."""
     voters = [one for one in seen if one.member.is_voter]
     up = sum(one.is_up for one in voters)
     leaders = [one.member.label for one in seen if one.leads]

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from etcd_component.etcd_api.errors import (
     AnswerTimeout,
     ApiError,
+    CertificateExpired,
+    CertificateRefused,
+    CertificateUntrusted,
     ConnectionLost,
     ConnectionRefused,
     ConnectTimeout,
@@ -33,6 +36,8 @@ ANSWER_SECONDS = 10.0
 """How long an answer may take, unless the caller says otherwise."""
 _LIMIT = 64 * 1024 * 1024
 """Bytes of an answer that is read as a whole."""
+_EXPIRED = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED"""
 
 Dial = "Callable[[str, int, float], socket.socket]"
 """Makes a connection to a host and port in so many seconds; raises Unreachable or OSError."""
@@ -80,6 +85,15 @@ def dial(host: str, port: int, seconds: float = CONNECT_SECONDS) -> socket.socke
     if isinstance(other, (TimeoutError, socket.timeout)):
         raise ConnectTimeout(f"no connection within {seconds:g} s")
     raise Unreachable((other.strerror or str(other)).lower())
+
+
+@dataclass(frozen=True)
+class ServedCertificate:
+    """The certificate of a server."""
+
+    der: bytes
+    not_after: float
+    """Seconds since 1970."""
 
 
 @dataclass
@@ -142,13 +156,17 @@ class Connection:
         finally:
             self.close()
 
-    def served_certificate(self) -> bytes:
-        """The server's certificate, DER, of a connection that stands; dials if none does."""
-        if self._http is None:
-            self._connect(ANSWER_SECONDS)
-        assert self._http is not None
-        assert isinstance(self._http.sock, ssl.SSLSocket)
-        return self._http.sock.getpeercert(binary_form=True) or b""
+    def served_certificate(self, seconds: float = ANSWER_SECONDS) -> ServedCertificate:
+        """The server's certificate, of a connection that stands; dials if none does.
+
+        Raises Unreachable.
+        """
+        served = (self._http or self._connect(seconds)).sock
+        assert isinstance(served, ssl.SSLSocket)
+        end = str((served.getpeercert() or {})["notAfter"])
+        return ServedCertificate(
+            served.getpeercert(binary_form=True) or b"", float(ssl.cert_time_to_seconds(end))
+        )
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -226,7 +244,9 @@ def _reason(error: Exception, *, connected: bool) -> ApiError:
     if isinstance(error, (TimeoutError, socket.timeout)):
         return AnswerTimeout("no answer in time") if connected else ConnectTimeout("no connection")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return HandshakeFailed(f"its certificate is not trusted: {error.verify_message}")
+        if error.verify_code == _EXPIRED:
+            return CertificateExpired("its certificate has expired")
+        return CertificateUntrusted(f"its certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
         return _tls_reason(error)
     if isinstance(error, ConnectionRefusedError):
@@ -244,5 +264,5 @@ def _tls_reason(error: ssl.SSLError) -> ApiError:
         return ConnectionLost("the connection was closed before an answer came")
     if "ALERT" in reason:
         alert = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
-        return HandshakeFailed(f"it refuses this side's certificate: {alert}")
+        return CertificateRefused(alert)
     return HandshakeFailed(f"TLS failed: {reason.replace('_', ' ').lower() or error}")

@@ -30,6 +30,22 @@ class HandshakeFailed(Unreachable):
     """TLS was not agreed upon: another CA, an expired certificate, or no TLS at all there."""
 
 
+class CertificateUntrusted(HandshakeFailed):
+    """The server's certificate is none of this cluster's, or is not for this name."""
+
+
+class CertificateExpired(CertificateUntrusted):
+    """The server's certificate was good once."""
+
+
+class CertificateRefused(HandshakeFailed):
+    """The server does not take this side's certificate. `alert` is what TLS calls it."""
+
+    def __init__(self, alert: str) -> None:
+        super().__init__(f"it refuses this side's certificate: {alert}")
+        self.alert = alert
+
+
 class ConnectionLost(Unreachable):
     """The connection was closed before the answer was there."""
 

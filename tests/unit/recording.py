@@ -45,6 +45,8 @@ class Registered:
     retain_on_delete: bool
     aliases: frozenset[str]
     """Names under which the state may have it."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Of a component; filled in when it registers them."""
 
     @property
     def depends_on(self) -> set[str]:
@@ -146,6 +148,12 @@ class _Monitor(mocks.MockMonitor):
             aliases=frozenset(one.spec.name for one in request.aliases),
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        found = self._recording.resources.get((_type(request.urn), _name(request.urn)))
+        if found:
+            found.outputs.update(MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 OWNER = "0123456789abcdef"
