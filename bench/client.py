@@ -1,28 +1,17 @@
-"""A small client of etcd's gRPC gateway: client certificate, password, kept connections."""
+"""Logins that threads share, and their connections to members."""
 
 import base64
-import http.client
-import json
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+
+from etcd_component.etcd_api.connection import Connection, client_context
+from etcd_component.etcd_api.errors import AuthNotEnabled
 
 TIMEOUT = 2.0
 """Seconds that one request may take."""
-
-
-class Refused(Exception):  # noqa: N818 - what happened
-    """A member did not do what it was asked; `code` is gRPC's, None when it did not answer."""
-
-    def __init__(self, reason: str, code: int | None = None) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-UNAUTHENTICATED = 16
 
 
 class Access:
@@ -48,23 +37,23 @@ class Access:
         for name, file in files.items():
             file.touch(mode=0o600)
             file.write_text(outputs[name][cluster])
-        tls = ssl.create_default_context(cafile=str(files["ca_cert"]))
-        tls.load_cert_chain(files["client_cert"], files["client_key"])
+        tls = client_context(files["ca_cert"], files["client_cert"], files["client_key"])
         urls = outputs["client_urls"][cluster].split(",")
         return cls(urls, tls, outputs["root_password"][cluster])
 
     def renew(self, stale: str, member: "Member") -> None:
-        """Log in at a member, unless another thread has done so since `stale` was current."""
+        """Log in at a member, unless another thread has done so since `stale` was current.
+
+        Raises ApiError.
+        """
         with self._lock:
             if self.token != stale:
                 return
             try:
                 answer = member.call("auth/authenticate", self._login, token="")
-            except Refused as refusal:
-                if "authentication is not enabled" not in str(refusal):
-                    raise
-            else:
-                self.token = str(answer["token"])
+            except AuthNotEnabled:
+                return
+            self.token = str(answer["token"])
 
 
 class Member:
@@ -72,38 +61,17 @@ class Member:
 
     def __init__(self, url: str, access: Access) -> None:
         """Nothing is dialled yet."""
-        parts = urlsplit(url)
-        self._place = (parts.hostname or "", parts.port or 2379)
         self._access = access
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection = Connection(url, access.tls)
 
-    def call(self, path: str, body: Mapping[str, Any], token: str | None = None) -> Any:
-        """POST to the gateway; the answer. Raises Refused, and dials anew next time."""
-        headers = {"Content-Type": "application/json"}
+    def call(self, method: str, body: Mapping[str, Any], token: str | None = None) -> Any:
+        """One call of the gateway; its answer. Raises ApiError, and dials anew next time."""
         token = self._access.token if token is None else token
-        if token:
-            headers["Authorization"] = token
-        if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                *self._place, timeout=TIMEOUT, context=self._access.tls
-            )
-        try:
-            self._connection.request("POST", f"/v3/{path}", json.dumps(body), headers)
-            response = self._connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise Refused(f"{type(error).__name__}: {error}") from None
-        answer = json.loads(content or b"{}")
-        if response.status != http.client.OK:
-            raise Refused(str(answer.get("message", answer)), answer.get("code"))
-        return answer
+        return self._connection.call(method, body, token, TIMEOUT)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
 
 def encoded(text: str) -> str:

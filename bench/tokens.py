@@ -13,18 +13,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from bench.client import Access, Member, Refused, encoded
+from bench.client import Access, Member, encoded
 from bench.process import Failed
 from bench.site import Site
 from bench.table import spread, table
 from bench.writes import longest_gap
+from etcd_component.etcd_api.errors import ApiError, TokenInvalid
 
 KINDS = ("simple", "jwt")
 CLIENTS = 8
 _PAUSE = 0.02
 _QUIET_SECONDS = 4.0
 _LOGINS = 20
-_OUTDATED = ("invalid auth token", "revision of auth store is old")
 
 Figures = dict[str, float]
 
@@ -70,13 +70,13 @@ class _Client:
                     self.record.logins.append(time.monotonic() - begun)
                     begun = time.monotonic()
                 answer: Mapping[str, Any] = member.call(path, body)
-            except Refused as refusal:
-                if any(words in str(refusal) for words in _OUTDATED):
-                    self.record.outdated += 1
-                    self._access.token = ""
-                else:
-                    self.record.away += 1
-                    self._at = (self._at + 1) % len(self._members)
+            except TokenInvalid:
+                self.record.outdated += 1
+                self._access.token = ""
+                continue
+            except ApiError:
+                self.record.away += 1
+                self._at = (self._at + 1) % len(self._members)
                 continue
             now = time.monotonic()
             self.record.done.append(now)

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from bench.client import UNAUTHENTICATED, Access, Member, Refused, decoded, encoded
+from bench.client import Access, Member, decoded, encoded
 from bench.writes import longest_gap, lost
+from etcd_component.etcd_api.errors import ApiError, NoLogin, TokenInvalid
 
 THREADS = 6
 """That write."""
@@ -64,7 +65,7 @@ class Writer:
         while not all(record.acknowledged for record in self._records):
             if time.monotonic() > give_up:
                 self._over.set()
-                raise Refused(f"no write succeeds: {self.reasons}")
+                raise TimeoutError(f"no write succeeds: {self.reasons}")
             time.sleep(_PAUSE)
         return self
 
@@ -179,11 +180,11 @@ class _Line:
             member = self._members[self._at]
             try:
                 return member.call(path, body)
-            except Refused as refusal:
-                self._record.failures.append((time.monotonic(), str(refusal)))
-                if refusal.code == UNAUTHENTICATED:
+            except ApiError as error:
+                self._record.failures.append((time.monotonic(), str(error)))
+                if isinstance(error, NoLogin | TokenInvalid):
                     # The member was restarted and has forgotten all logins.
-                    with contextlib.suppress(Refused):
+                    with contextlib.suppress(ApiError):
                         self._access.renew(token, member)
                 self._at = (self._at + 1) % len(self._members)
                 tries += 1

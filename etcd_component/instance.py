@@ -294,7 +294,7 @@ class Instance(pulumi.ComponentResource):
         to = pulumi.Output.all(pki.bundle, *keys).apply(
             lambda files: render.fingerprint(self._config, self._unit, *files)
         )
-        create = to.apply(
+        create: pulumi.Output[str] = to.apply(
             lambda name: self._command("rollout", ("--version", settings.version), ("--to", name))
         )
         wanted = desired.member(self._model, self._belonging.cluster, self._belonging.owner, create)

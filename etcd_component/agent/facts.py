@@ -112,16 +112,16 @@ def without_membership(configuration: str) -> str:
 
 
 def _members(instance: Instance) -> list[dict[str, Any]]:
-    """As its own peer port lists them; empty where it does not answer."""
+    """As its own peer port lists them, in etcd's words; empty where it does not answer."""
     client = Client(instance.paths.pki, SHORT)
     members = None if client.fault() else client.members_or_none(instance.peer_url)
     return [
         {
-            "id": str(member.id),
+            "ID": str(member.id),
             "name": member.name,
-            "peer_urls": list(member.peer_urls),
-            "client_urls": list(member.client_urls),
-            "is_learner": member.is_learner,
+            "peerURLs": member.peer_urls,
+            "clientURLs": member.client_urls,
+            "isLearner": member.is_learner,
         }
         for member in members or ()
     ]

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from etcd_component.etcd_api import connection
 from etcd_component.status import asked, declared, machines
 from etcd_component.status.asked import Answer, Listing
 from etcd_component.status.declared import CannotRead, Cluster, Files, Member
+from etcd_component.status.facts import Facts, NotLookedAt
 from etcd_component.status.judged import Exit, Report, Seen, judge
-from etcd_component.status.machines import Facts, NotLookedAt, Way
+from etcd_component.status.machines import Way
 from etcd_component.status.told import as_json, as_text
 
 __all__ = ["CannotRead", "Exit", "Report", "as_json", "as_text", "status"]
@@ -91,7 +93,7 @@ def _ask(
 
     def dial(url: str) -> asked.Dial:
         way = detours.get(url)
-        return way.dial if answers[url].detour and isinstance(way, Way) else asked.direct
+        return way.dial if answers[url].detour and isinstance(way, Way) else connection.dial
 
     answers = _at_once(ask, [one.client_url for one in cluster.members])
     # The leader first: it is where every login goes in the end.
@@ -99,7 +101,7 @@ def _ask(
     fit.sort(key=lambda url: not answers[url].leads)
     listing = asked.ask_cluster([(url, dial(url)) for url in fit], tls, cluster.root_passwords)
     others = [
-        one.client_urls[0]
+        one.client_url
         for one in listing.members or ()
         if one.client_urls and not answers.keys() & set(one.client_urls)
     ]

@@ -1,14 +1,11 @@
 """Users and roles: as the stack has them, as etcd has them, and where the two differ."""
 
 import base64
-import itertools
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from etcd_component.model import ROOT, Permission
-from etcd_component.render import NODE_PROGRAM
 
 Grant = tuple[str, bytes, bytes]
 """What may be done, the first key and the first one after the last, see `Permission.span`."""
@@ -26,32 +23,17 @@ class Access:
     roles: Mapping[str, frozenset[Grant]] = field(default_factory=dict)
 
 
-def declared(scripts: Iterable[str], cluster: str) -> Access:
-    """What the scripts of a stack's Commands make of a cluster's roles and users."""
-    users, roles = {}, {}
-    for script in scripts:
-        words = shlex.split(script.partition(NODE_PROGRAM)[2].replace("\\\n", ""))
-        if words[:1] not in (["role"], ["user"]) or words[1:3] != ["--cluster", cluster]:
-            continue
-        name = words[words.index("--name") + 1]
-        if words[0] == "role":
-            roles[name] = frozenset(_grants(words))
-        else:
-            users[name] = frozenset(
-                one for flag, one in itertools.pairwise(words) if flag == "--role"
-            )
-    return Access(users, roles)
-
-
-def _grants(words: list[str]) -> Iterator[Grant]:
-    left = words[words.index("--name") + 2 :]
-    while left:
-        flag, scope, *keys = left
-        count = 2 if scope == "range" else 1
-        end = keys[1] if scope == "range" else None
-        access = cast("Any", flag.removeprefix("--"))
-        yield (access, *Permission(access, cast("Any", scope), keys[0], end).span)
-        left = keys[count:]
+def desired(document: Mapping[str, Any]) -> Access | None:
+    """What a cluster's component says, see `etcd_component.desired`; None where it says nothing."""
+    if not document:
+        return None
+    return Access(
+        {name: frozenset(roles) for name, roles in document["users"].items()},
+        {
+            name: frozenset((one[0], *Permission(*one).span) for one in permissions)
+            for name, permissions in document["roles"].items()
+        },
+    )
 
 
 def listed(call: Call) -> Access:

@@ -4,18 +4,31 @@ Most of it comes from `/metrics`, which needs neither a login nor a quorum. The 
 the alarms need both.
 """
 
-import http.client
-import json
 import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from etcd_component.etcd_api import connection
+from etcd_component.etcd_api.connection import Connection, ServedCertificate
+from etcd_component.etcd_api.errors import (
+    AnswerTimeout,
+    ApiError,
+    AuthNotEnabled,
+    CertificateExpired,
+    CertificateRefused,
+    CertificateUntrusted,
+    ConnectionRefused,
+    ConnectTimeout,
+    UnexpectedAnswer,
+    Unreachable,
+    WrongPassword,
+)
+from etcd_component.etcd_api.members import Alarm, Member, parse_alarms, parse_members
 from etcd_component.status import access
 from etcd_component.status.access import Access
 from etcd_component.status.declared import CannotRead, Cluster
@@ -26,17 +39,9 @@ _LOGIN_SECONDS = 6
 """How long members are tried until one lets root in."""
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
-_EXPIRED = 10
-"""X509_V_ERR_CERT_HAS_EXPIRED"""
 
-
-Dial = Callable[[str, int], socket.socket]
-"""Makes a connection to a host and port; raises OSError."""
-
-
-def direct(host: str, port: int) -> socket.socket:
-    """The plain way to a member."""
-    return socket.create_connection((host, port), SECONDS)
+Dial = Callable[[str, int, float], socket.socket]
+"""Makes a connection to a host and port in so many seconds; raises Unreachable or OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ class Answer:
     healthy: bool = False
     reason: str = ""
     """Why it is not healthy, in etcd's words."""
-    id: str = ""
-    """Decimal."""
+    id: int = 0
+    """0 where it does not say."""
     version: str = ""
     cluster_version: str = ""
     leads: bool = False
@@ -72,23 +77,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A member as the cluster lists it. Without a name it was never started."""
-
-    id: str
-    name: str
-    peer_urls: tuple[str, ...]
-    client_urls: tuple[str, ...]
-    learner: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """What only the cluster as a whole can say. `members` is None when it does not."""
 
-    members: tuple[Listed, ...] | None = None
-    alarms: tuple[tuple[str, str], ...] = ()
-    """ID of the member and what is raised, such as NOSPACE."""
+    members: tuple[Member, ...] | None = None
+    alarms: tuple[Alarm, ...] = ()
     refusal: str = ""
     """Why there is no list."""
     rbac: bool = True
@@ -96,108 +89,67 @@ class Listing:
     """None where nobody could be asked, and where authentication is off."""
 
 
-class Refused(Exception):  # noqa: N818 - what happened
-    """A request was not done; the words are etcd's or the connection's."""
-
-
 def client_context(cluster: Cluster, place: Path) -> ssl.SSLContext:
-    """TLS as a client of the cluster speaks it; the key goes into a file below `place`."""
-    context = ssl.create_default_context(cadata=cluster.ca)
-    file = place / f"{cluster.name}.pem"
-    file.touch(0o600)
-    file.write_text(cluster.client_certificate + cluster.client_key, encoding="ascii")
+    """TLS as a client of the cluster speaks it; the key is in a file below `place` for a moment."""
+    ca, pair = (place / f"{cluster.name}.{end}" for end in ("ca", "pem"))
+    ca.write_text(cluster.ca, encoding="ascii")
+    pair.touch(0o600)
+    pair.write_text(cluster.client_certificate + cluster.client_key, encoding="ascii")
     try:
-        context.load_cert_chain(file)
+        return connection.client_context(ca, pair, pair)
     except ssl.SSLError:
         raise CannotRead(
             f"the client certificate of {cluster.name} and its key do not belong together, because"
             " an update was not finished; run `pulumi up`"
         ) from None
     finally:
-        file.unlink()
-    return context
+        pair.unlink()
 
 
-@dataclass
-class _Line:
-    """A connection to one member, kept between requests."""
-
-    url: str
-    tls: ssl.SSLContext
-    dial: Dial
-    _connection: http.client.HTTPConnection | None = field(default=None, init=False)
-
-    def connect(self) -> ssl.SSLSocket:
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
-        plain = self.dial(host, port)
-        try:
-            served = self.tls.wrap_socket(plain, server_hostname=host)
-        except OSError:
-            plain.close()
-            raise
-        self._connection = http.client.HTTPConnection(host, port)
-        self._connection.sock = served
-        return served
-
-    def request(self, path: str, body: Any = None, token: str = "") -> tuple[int, str]:
-        if self._connection is None:
-            self.connect()
-        assert self._connection is not None
-        self._connection.request(
-            "GET" if body is None else "POST",
-            path,
-            None if body is None else json.dumps(body),
-            {"Authorization": token} if token else {},
-        )
-        response = self._connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-
-def ask(url: str, tls: ssl.SSLContext, dial: Dial = direct) -> Answer:
-    """Ask one member at its client URL what it is and how it does."""
-    line = _Line(url, tls, dial)
-    certificate, expires = b"", 0.0
+def ask(url: str, tls: ssl.SSLContext, dial: Dial = connection.dial) -> Answer:
+    """Ask one member what it says of itself, by its client URL."""
+    line = Connection(url, tls, dial)
+    served: ServedCertificate | None = None
     try:
-        served = line.connect()
-        certificate = served.getpeercert(binary_form=True) or b""
-        expires = _end_of(served)
-        samples = _samples(line.request("/metrics")[1])
-        version = _decoded(line.request("/version")[1])
-        _, text = line.request("/health")
-        return _answer(samples, version, _decoded(text), certificate, expires)
-    except ssl.SSLCertVerificationError as error:
-        expired = error.verify_code == _EXPIRED
-        said = "has expired" if expired else f"is not trusted: {error.verify_message}"
-        return Answer(f"its certificate {said}", expired=expired)
-    except (OSError, http.client.HTTPException) as error:
-        reached = bool(certificate) or (isinstance(error, ssl.SSLError) and "ALERT" in str(error))
-        return Answer(_why(error), reached, certificate=certificate, expires=expires)
+        served = line.served_certificate(SECONDS)
+        samples = _samples(_text(line, "/metrics"))
+        version = _object(line, "/version")
+        return _answer(samples, version, _object(line, "/health"), served)
+    except Unreachable as error:
+        # With TLS 1.3 a member refuses our certificate when we believe to be connected.
+        reached = served is not None or isinstance(error, CertificateRefused | CertificateUntrusted)
+        return Answer(
+            _why(error),
+            reached,
+            expired=isinstance(error, CertificateExpired),
+            certificate=served.der if served else b"",
+            expires=served.not_after if served else 0,
+        )
     finally:
         line.close()
 
 
-def _end_of(served: ssl.SSLSocket) -> float:
-    found = served.getpeercert() or {}
-    return float(ssl.cert_time_to_seconds(str(found["notAfter"])))
+def _text(line: Connection, path: str) -> str:
+    return line.get(path, SECONDS).decode(errors="replace")
 
 
-def _why(error: Exception) -> str:
+def _object(line: Connection, path: str) -> Mapping[str, Any]:
+    try:
+        found = line.get_json(path, SECONDS)
+    except UnexpectedAnswer:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _why(error: ApiError) -> str:
     """What kept a member from answering, in words for a person."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, AnswerTimeout | ConnectTimeout):
         return "no answer"
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, ConnectionRefused):
         return "nothing listens there"
-    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
-        alert = (error.reason or "").rpartition("ALERT_")[2].replace("_", " ").lower()
-        return f"it refuses the stack's client certificate: {alert}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    if isinstance(error, CertificateRefused):
+        return f"it refuses the stack's client certificate: {error.alert}"
+    return str(error)
 
 
 Samples = Mapping[str, tuple[str, float]]
@@ -212,19 +164,18 @@ def _answer(
     samples: Samples,
     version: Mapping[str, Any],
     health: Mapping[str, Any],
-    certificate: bytes,
-    expires: float,
+    served: ServedCertificate,
 ) -> Answer:
     def number(name: str) -> int:
         return int(samples.get(name, ("", 0.0))[1])
 
     own = re.search(r'server_id="([0-9a-f]+)"', samples.get("etcd_server_id", ("", 0.0))[0])
     return Answer(
-        certificate=certificate,
-        expires=expires,
+        certificate=served.der,
+        expires=served.not_after,
         healthy=health.get("health") in {"true", True},
         reason=str(health.get("reason") or ""),
-        id=str(int(own[1], 16)) if own else "",
+        id=int(own[1], 16) if own else 0,
         version=str(version.get("etcdserver", "")),
         cluster_version=str(version.get("etcdcluster", "")),
         leads=number("etcd_server_is_leader") == 1,
@@ -249,13 +200,11 @@ def ask_cluster(
     give_up = time.monotonic() + _LOGIN_SECONDS
     refusal = "no voter that follows a leader answers"
     for url, dial in ways:
-        line = _Line(url, tls, dial)
+        line = Connection(url, tls, dial)
         try:
             return _listing(line, passwords)
-        except (OSError, http.client.HTTPException) as error:
+        except ApiError as error:
             refusal = f"{url} gives no list: {_why(error)}"
-        except Refused as refused:
-            refusal = f"{url} gives no list: {refused}"
         finally:
             line.close()
         if time.monotonic() > give_up:
@@ -263,52 +212,29 @@ def ask_cluster(
     return Listing(refusal=refusal)
 
 
-def _log_in(line: _Line, passwords: Sequence[str]) -> str:
+def _log_in(line: Connection, passwords: Sequence[str]) -> str:
     """The token; empty where authentication is off."""
     password, *others = passwords
+    login = {"name": "root", "password": password}
     try:
-        login = {"name": "root", "password": password}
-        return str(_call(line, "auth/authenticate", login)["token"])
-    except Refused as refused:
-        if "authentication is not enabled" in str(refused):
-            return ""
-        if "invalid user ID or password" in str(refused) and others:
+        return str(line.call("auth/authenticate", login, "", SECONDS)["token"])
+    except AuthNotEnabled:
+        return ""
+    except WrongPassword:
+        if others:
             return _log_in(line, others)
         raise
 
 
-def _listing(line: _Line, passwords: Sequence[str]) -> Listing:
+def _listing(line: Connection, passwords: Sequence[str]) -> Listing:
     token = _log_in(line, passwords)
-    members = _call(line, "cluster/member/list", {}, token).get("members", [])
-    alarms = _call(line, "maintenance/alarm", {"action": "GET"}, token).get("alarms", [])
+
+    def call(method: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return line.call(method, body, token, SECONDS)
+
     return Listing(
-        tuple(
-            Listed(
-                str(one["ID"]),
-                one.get("name", ""),
-                tuple(one.get("peerURLs", [])),
-                tuple(one.get("clientURLs", [])),
-                bool(one.get("isLearner")),
-            )
-            for one in members
-        ),
-        tuple((str(one.get("memberID", "")), str(one.get("alarm", ""))) for one in alarms),
+        parse_members(call("cluster/member/list", {})),
+        parse_alarms(call("maintenance/alarm", {"action": "GET"})),
         rbac=bool(token),
-        access=access.listed(lambda path, body: _call(line, path, body, token)) if token else None,
+        access=access.listed(call) if token else None,
     )
-
-
-def _call(line: _Line, path: str, body: Mapping[str, Any], token: str = "") -> Mapping[str, Any]:
-    status, text = line.request(f"/v3/{path}", body, token)
-    answer = _decoded(text)
-    if status != http.client.OK:
-        raise Refused(str(answer.get("message") or answer.get("error") or f"HTTP {status}"))
-    return answer
-
-
-def _decoded(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from etcd_component import backend, packing
-from etcd_component.render import NODE_PROGRAM, fingerprint
+from etcd_component import backend, desired
 from etcd_component.ssh import DEFAULT_PORT, Login
 from etcd_component.status import access
 from etcd_component.status.access import Access
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of any secret
-_OF_INSTANCE = "etcd:index:Instance$command:remote:Command"
+_INSTANCE, _CLUSTER = "etcd:index:Instance", "etcd:index:Cluster"
+_OF_INSTANCE = f"{_INSTANCE}$command:remote:Command"
 
 
 class CannotRead(Exception):  # noqa: N818 - the domain's word
@@ -30,9 +30,11 @@ class Files:
     """What was put on a node, and how to look there."""
 
     login: Login
-    program: str = field(repr=False)
-    """The text of the node program."""
+    program: str
+    """SHA-256 of the node program."""
     owner: str
+    """The stack."""
+    data_dir: str
     settings: str
     """etcd's configuration, less how the seat was taken."""
     unit: str
@@ -46,13 +48,8 @@ class Files:
     """The number by which changes made by hand were last put back."""
     exporter: tuple[str, ...] = ()
     """The units that have the node tell what etcd does not know, in the order of their making."""
-    reseat: int = 0
+    rejoin: int = 0
     """The number by which the member was last to be removed and joined again."""
-
-    @property
-    def data_dir(self) -> str:
-        """Where the node has the member's data."""
-        return _setting("data-dir", self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,8 @@ class Cluster:
     client_key: str = field(repr=False)
     root_passwords: tuple[str, ...] = field(repr=False)
     """The wanted one, and the one before, which is root's until an update has got so far."""
-    access: Access = field(default_factory=Access)
+    access: Access | None = None
+    """None while no update has got so far."""
 
 
 def export(stack: str) -> Mapping[str, Any]:
@@ -101,7 +99,8 @@ def export(stack: str) -> Mapping[str, Any]:
 def read(state: Mapping[str, Any], stack: str) -> tuple[Cluster, ...]:
     """The clusters of an exported state. Raises CannotRead when there is none to look at yet.
 
-    Outputs are not used: Pulumi drops them when an update fails, which is when people ask.
+    Outputs of the stack are not used: Pulumi drops them when an update fails, which is when people
+    ask. Those of components stay.
     """
     kept = _Kept(state.get("resources") or [])
     found = [*_clusters(kept)]
@@ -135,10 +134,14 @@ class _Kept:
         found: Mapping[str, Any] = self._by_name.get((kind, name), {}).get(part) or {}
         return found
 
-    def scripts(self) -> list[str]:
-        """What Commands do on nodes."""
-        made = (one.get("inputs", {}).get("create") for one in self._by_name.values())
-        return [one for one in made if isinstance(one, str)]
+    def desired(self, kind: str, name: str) -> Mapping[str, Any]:
+        """What a component says that should be; empty when it says nothing. Raises CannotRead."""
+        found: Mapping[str, Any] = _revealed(self.part(kind, name, "outputs").get("desired") or {})
+        if found and found.get("schema") != desired.SCHEMA:
+            raise CannotRead(
+                f"another version of this program has written what {name} should be; run `pulumi up`"
+            )
+        return found
 
     def instances(self) -> list[str]:
         """Names of all whose files were put on a node once, and that were not given up."""
@@ -154,12 +157,11 @@ def _name(urn: str) -> str:
 
 
 def _clusters(kept: _Kept) -> Iterator[Cluster]:
-    instances = kept.instances()
-    for name in sorted({one.rpartition("-")[0] for one in instances}):
-        own = [one for one in instances if one.rpartition("-")[0] == name]
-        owner = kept.command(f"{name}-owner").get("triggers") or [""]
-        members = tuple(_member(one, owner[0], kept) for one in own)
-        logins = next((one for each in own if (one := _passwords(kept, each))), ())
+    wanted = [_desired_member(kept, name) for name in kept.instances()]
+    for name in sorted({one["cluster"] for one in wanted}):
+        own = [one for one in wanted if one["cluster"] == name]
+        members = tuple(_member(one, kept) for one in own)
+        logins = next((found for one in own if (found := _passwords(kept, one["name"]))), ())
         request = kept.part("tls:index/certRequest:CertRequest", f"{name}-client", "inputs")
         signed = kept.part(
             "tls:index/locallySignedCert:LocallySignedCert", f"{name}-client", "outputs"
@@ -174,8 +176,18 @@ def _clusters(kept: _Kept) -> Iterator[Cluster]:
                 _revealed(signed["certPem"]),
                 _revealed(request["privateKeyPem"]),
                 logins,
-                access.declared(kept.scripts(), name),
+                access.desired(kept.desired(_CLUSTER, name)),
             )
+
+
+def _desired_member(kept: _Kept, name: str) -> Mapping[str, Any]:
+    found = kept.desired(_INSTANCE, name)
+    if not found:
+        raise CannotRead(
+            f"the state does not say what {name} should be: another version of this program has"
+            " written it, or an update was cut off; run `pulumi up`"
+        )
+    return found
 
 
 def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
@@ -185,52 +197,41 @@ def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
     return tuple(str(json.loads(line)["password"]) for line in lines)
 
 
-def _member(name: str, owner: str, kept: _Kept) -> Member:
-    names = ("node", "tls", "config", "binary", "seat", "rollout", "exporter")
-    steps = {step: kept.command(f"{name}-{step}") for step in names}
-    settings = _sections(_revealed(steps["config"]["stdin"]))["etcd.yaml"]
-    seat = steps["seat"].get("update") or steps["seat"].get("create") or ""
+def _member(wanted: Mapping[str, Any], kept: _Kept) -> Member:
+    name = wanted["name"]
+    steps = {
+        step: kept.command(f"{name}-{step}")
+        for step in ("node", "tls", "config", "rollout", "exporter")
+    }
     return Member(
         name,
-        _setting("advertise-client-urls", settings),
-        _setting("initial-advertise-peer-urls", settings),
-        _option("version", steps["rollout"]) or _option("version", steps["binary"]),
-        "--learner" in seat,
-        _files(owner, steps) if steps["node"] and steps["tls"] else None,
+        wanted["client_url"],
+        wanted["peer_url"],
+        wanted["version"],
+        wanted["learner"],
+        _files(wanted, steps) if steps["node"] and steps["tls"] else None,
     )
 
 
-def _setting(key: str, settings: str) -> str:
-    found = re.search(rf"^{key}: (\S+)$", settings, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def _files(owner: str, steps: Mapping[str, Mapping[str, Any]]) -> Files:
+def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> Files:
     config = _sections(_revealed(steps["config"]["stdin"]))
     pki = _sections(_revealed(steps["tls"]["stdin"]))
     (unit,) = (text for name, text in config.items() if name.endswith(".service"))
-    create = steps["config"]["create"]
-    sudo = bool(create.partition(NODE_PROGRAM)[0].strip())
     return Files(
-        _login(_revealed(steps["config"]["connection"]), sudo=sudo),
-        packing.sha256(),
-        owner,
+        _login(_revealed(steps["config"]["connection"]), sudo=wanted["sudo"]),
+        wanted["program"],
+        wanted["owner"],
+        wanted["data_dir"],
         config["etcd.yaml"],
         unit,
         pki["ca.crt"],
         pki["server.crt"],
         pki.get("revoked.crl", "").strip(),
-        _option("to", steps["rollout"])
-        == fingerprint(config["etcd.yaml"], unit, pki["ca.crt"], pki.get("token.pub", "")),
-        int(_option("repair", steps["config"]) or 0),
+        _revealed(steps["rollout"].get("create")) == wanted["rollout"],
+        int(wanted["repair"]),
         tuple(_sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
-        int(_option("reseat", steps["config"]) or 0),
+        int(wanted["rejoin"]),
     )
-
-
-def _option(name: str, step: Mapping[str, Any]) -> str:
-    found = re.search(rf"--{name} (\S+)", step.get("create", ""))
-    return found[1] if found else ""
 
 
 def _sections(text: str) -> dict[str, str]:

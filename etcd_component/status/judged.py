@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from urllib.parse import urlsplit
 
+from etcd_component.etcd_api.members import CORRUPT, NOSPACE
+from etcd_component.etcd_api.members import Member as Listed
 from etcd_component.model import quorum
 from etcd_component.status import access
-from etcd_component.status.asked import Answer, Listed, Listing
+from etcd_component.status.asked import Answer, Listing
 from etcd_component.status.declared import Cluster, Files, Member
-from etcd_component.status.machines import Facts
+from etcd_component.status.facts import NO_CONFIGURATION, Facts
 
 LAG = 1000
 """So many entries behind the leader a rollout waits too."""
@@ -107,7 +109,7 @@ class Row:
             return "learner" if self.answer.learner else "?" if self.answer.error else "voter"
         if not self.listed.client_urls:
             return "unstarted"
-        return "learner" if self.listed.learner else "voter"
+        return "learner" if self.listed.is_learner else "voter"
 
     @property
     def well(self) -> bool:
@@ -160,7 +162,9 @@ def judge(seen: Seen) -> Report:
     """What all that was seen of a cluster comes to."""
     live = _live(seen)
     rows = _rows(seen, live)
-    voters = [row for row in rows if (not row.listed.learner if row.listed else _votes(row, live))]
+    voters = [
+        row for row in rows if (not row.listed.is_learner if row.listed else _votes(row, live))
+    ]
     serving = any(row.well for row in voters)
     leaders = [row.name for row in rows if row.answer.leads]
     versions = [row.answer.cluster_version for row in rows if row.answer.cluster_version]
@@ -173,7 +177,10 @@ def judge(seen: Seen) -> Report:
         serving,
         versions[0] if versions else "",
         leaders[0] if len(leaders) == 1 else "",
-        tuple(f"{alarm} at {names.get(id_, id_)}" for id_, alarm in seen.listing.alarms),
+        tuple(
+            f"{one.kind} at {names.get(one.member_id, one.member_id)}"
+            for one in seen.listing.alarms
+        ),
         (*_of_cluster(seen, rows, serving=serving), *_of_members(seen, rows, live)),
     )
 
@@ -189,16 +196,7 @@ def _live(seen: Seen) -> tuple[Listed, ...] | None:
         return seen.listing.members
     for facts in seen.facts.values():
         if isinstance(facts, Facts) and facts.members:
-            return tuple(
-                Listed(
-                    id_,
-                    "" if name == "-" else name,
-                    (peer,),
-                    () if client == "-" else (client,),
-                    role == "learner",
-                )
-                for id_, name, peer, client, role in facts.members
-            )
+            return facts.members
     return None
 
 
@@ -225,9 +223,7 @@ def _rows(seen: Seen, live: tuple[Listed, ...] | None) -> tuple[Row, ...]:
         if own:
             left.remove(own)
         rows.append(row(member.name, member, own, member.client_url))
-    for one in left:
-        url = one.client_urls[0] if one.client_urls else ""
-        rows.append(row(one.name or hexadecimal(one.id), None, one, url))
+    rows += [row(one.name or f"{one.id:x}", None, one, one.client_url) for one in left]
     return tuple(rows)
 
 
@@ -245,11 +241,6 @@ def _own(member: Member, answer: Answer | None, live: list[Listed]) -> Listed | 
     return None
 
 
-def hexadecimal(id_: str) -> str:
-    """A member's ID as etcdctl writes it."""
-    return f"{int(id_):x}" if id_.isdigit() else id_
-
-
 # ---- findings about the cluster
 
 
@@ -265,24 +256,25 @@ def _of_cluster(seen: Seen, rows: tuple[Row, ...], *, serving: bool) -> Iterator
     if serving and seen.listing.members is None:
         yield Finding("no-list", f"members and alarms are not known: {seen.listing.refusal}")
     yield from _of_access(seen, first)
-    corrupt = [id_ for id_, alarm in seen.listing.alarms if alarm == "CORRUPT"]
-    for id_, alarm in seen.listing.alarms:
-        if alarm == "CORRUPT":
-            yield _corrupt(id_, rows, alone=len(corrupt) == 1)
+    corrupt = [one.member_id for one in seen.listing.alarms if one.kind == CORRUPT]
+    for alarm in seen.listing.alarms:
+        if alarm.kind == CORRUPT:
+            yield _corrupt(alarm.member_id, rows, alone=len(corrupt) == 1)
             continue
         cure = (
             "no write is taken; compact, defragment one member after another, then"
             " `etcdctl alarm disarm`"
-            if alarm == "NOSPACE"
+            if alarm.kind == NOSPACE
             else "`etcdctl alarm list` says where"
         )
         names = {one.id: one.name for one in seen.listing.members or ()}
-        yield Finding("alarm", f"the alarm {alarm} is raised: {cure}", member=names.get(id_, ""))
+        what = f"the alarm {alarm.kind} is raised: {cure}"
+        yield Finding("alarm", what, member=names.get(alarm.member_id, ""))
 
 
-def _corrupt(id_: str, rows: tuple[Row, ...], *, alone: bool) -> Finding:
+def _corrupt(id_: int, rows: tuple[Row, ...], *, alone: bool) -> Finding:
     row = next((one for one in rows if one.listed and one.listed.id == id_), None)
-    name = row.name if row else hexadecimal(id_)
+    name = row.name if row else f"{id_:x}"
     what = f"the alarm CORRUPT is raised: the data of {name} differ from those of the others"
     if row is None:
         what += ", and it is no member any more: `etcdctl alarm disarm`"
@@ -327,14 +319,14 @@ def _reseat(key: str, what: str, row: Row, rows: tuple[Row, ...]) -> Finding:
 
 def _counts(row: Row) -> bool:
     if row.listed:
-        return not row.listed.learner
+        return not row.listed.is_learner
     # Nobody gives a list: then those that are declared count.
     return row.declared is not None and not row.declared.learner and not row.answer.learner
 
 
 def _of_access(seen: Seen, first: str) -> Iterator[Finding]:
     there, wanted = seen.listing.access, seen.cluster.access
-    if there is None:
+    if there is None or wanted is None:
         return
     for what in access.differences(wanted, there):
         yield Finding("access", what, Remedy.REPAIR, first)
@@ -371,8 +363,8 @@ def _of_members(
 def _foreign(row: Row) -> Finding:
     assert row.listed is not None
     peer = ",".join(row.listed.peer_urls)
-    id_ = hexadecimal(row.listed.id)
-    kind = "learner" if row.listed.learner else "voter"
+    id_ = f"{row.listed.id:x}"
+    kind = "learner" if row.listed.is_learner else "voter"
     unstarted = "" if row.listed.client_urls else ", which was never started"
     return Finding(
         "unknown-member",
@@ -397,9 +389,9 @@ def _of_membership(row: Row, member: Member, live: tuple[Listed, ...] | None) ->
         return
     if not listed.client_urls:
         yield Finding("unstarted", "it was added, but never started", Remedy.REPAIR, row.name)
-    elif listed.learner and not member.learner:
+    elif listed.is_learner and not member.learner:
         yield Finding("is-learner", "it is a learner, and should vote", Remedy.REPAIR, row.name)
-    elif member.learner and not listed.learner:
+    elif member.learner and not listed.is_learner:
         what = "it votes, and should be a learner; etcd takes no vote away: let it leave and join"
         yield Finding("is-voter", what, member=row.name)
     if member.peer_url not in listed.peer_urls:
@@ -414,7 +406,7 @@ def _of_answer(row: Row, member: Member, now: float) -> Iterator[Finding]:
         what = "its certificate has expired; `pulumi up` renews it"
         yield Finding("certificate-expired", what, Remedy.UP, row.name)
     elif answer.error:
-        runs = row.facts is not None and row.facts["unit"] == "active"
+        runs = row.facts is not None and row.facts.unit == "active"
         but = "etcd runs there, but does not answer here" if runs else "it does not answer"
         yield Finding("no-answer", f"{but} at {row.address}: {answer.error}", member=row.name)
     elif not answer.healthy:
@@ -424,7 +416,7 @@ def _of_answer(row: Row, member: Member, now: float) -> Iterator[Finding]:
     if answer.detour:
         what = f"{row.address} does not answer here; it was asked by way of its node"
         yield Finding("detour", what, member=row.name, note=True)
-    if answer.version != member.version:
+    if answer.version != member.version and (member.files is None or member.files.rolled_out):
         what = f"it runs etcd {answer.version}, and should run {member.version}"
         yield Finding("version-running", what, Remedy.REPAIR, row.name)
     if row.lag is not None and row.lag >= LAG:
@@ -466,20 +458,20 @@ def _of_node(
 
     # Of one that the cluster does not know, nothing is lost: it has not begun, or was removed.
     known = live is None or (row.listed is not None and bool(row.listed.client_urls))
-    if facts["seat"] == "none" and not facts["owner"] and known:
+    if facts.stage == NO_CONFIGURATION and not facts.owner and known:
         wiped = _wiped(row, files, rows)
         if wiped:
             yield wiped
             return
-    if facts["owner"] not in {files.owner, ""}:
+    if facts.owner not in {files.owner, ""}:
         what = "its machine is marked as another stack's; only that one can change it"
         yield Finding("owner", what, member=member.name)
-    elif not facts["owner"]:
+    elif not facts.owner:
         yield repairable("owner", "the mark of this stack is missing on its machine")
-    if facts["program"] != _sum(files.program):
-        what = "/usr/local/sbin/etcd-node is missing" if not facts["program"] else ""
+    if not facts.program or (files.rolled_out and facts.program != files.program):
+        what = "/usr/local/sbin/etcd-node is missing" if not facts.program else ""
         yield repairable("program", what or "/usr/local/sbin/etcd-node was changed")
-    if facts["seat"] == "none":
+    if facts.stage == NO_CONFIGURATION:
         yield repairable("settings", "its etcd.yaml is missing")
         return
     yield from _of_seat(row, facts, rows)
@@ -500,15 +492,15 @@ def _wiped(row: Row, files: Files, rows: tuple[Row, ...]) -> Finding | None:
     """What a machine lacks on which nothing is left of a member that the cluster knows."""
     facts = row.facts
     assert facts is not None
-    if facts["missing_mount"]:
+    if facts.missing_mount:
         return _unmounted(row.name, facts, "its files are missing")
-    if facts["data"] == "whole":
+    if facts.data == "whole":
         what = (
             f"its files are missing (the system was installed anew?), but its data are there in"
             f" {files.data_dir}"
         )
         return Finding("reinstalled", what, Remedy.REPAIR, row.name)
-    if facts["data"]:
+    if facts.data:
         what = (
             "its machine was wiped, or is another one: neither its files nor its data are there,"
             " and the cluster counts on it"
@@ -518,7 +510,7 @@ def _wiped(row: Row, files: Files, rows: tuple[Row, ...]) -> Finding | None:
 
 
 def _unmounted(name: str, facts: Facts, lost: str) -> Finding:
-    mount = facts["missing_mount"]
+    mount = facts.missing_mount
     what = (
         f"{lost}: {mount}, which is in /etc/fstab, is not mounted on its machine. Mount it"
         f" (`mount {mount}`) and look again; nothing is to be raised for that"
@@ -527,19 +519,19 @@ def _unmounted(name: str, facts: Facts, lost: str) -> Finding:
 
 
 def _of_seat(row: Row, facts: Facts, rows: tuple[Row, ...]) -> Iterator[Finding]:
-    if facts["seat"] == "lost":
-        if facts["missing_mount"]:
+    if facts.stage == "lost":
+        if facts.missing_mount:
             yield _unmounted(row.name, facts, "its data are not to be seen")
             return
         what = "its data are LOST: the data directory holds no member any more"
-        if facts["data"] == "part":
+        if facts.data == "part":
             what = "its data are LOST: the data directory holds only a part of the member"
-        if facts["file_system"] == "tmpfs":
+        if facts.file_system == "tmpfs":
             what += ", and lies in memory (tmpfs), which each boot empties: put a disk there"
         else:
             what += ". If the disk is only not mounted, mount it"
         yield _reseat("data-lost", what, row, rows)
-    elif facts["seat"] != "taken":
+    elif facts.stage != "joined":
         yield Finding("seat", "it has not taken its seat yet", Remedy.UP, row.name)
 
 
@@ -547,23 +539,24 @@ def _of_files(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
     def changed(key: str, what: str, lines: tuple[str, ...] = ()) -> Finding:
         return Finding(key, what, Remedy.REPAIR, member.name, lines)
 
-    in_use = _difference(files.settings, facts.text("etcd.yaml"))
-    kept = _difference(files.settings, facts.text("settings.yaml"))
+    in_use = _difference(files.settings, facts.configuration)
+    kept = _difference(files.settings, facts.settings)
     if in_use:
         yield changed("settings", "etcd.yaml differs from the stack", in_use)
     elif kept:
         yield changed("settings", "settings.yaml differs from the stack", kept)
-    elif facts["composed"] == "no":
+    elif not facts.is_composed:
         yield changed("settings", "what etcd.yaml says of the seat was changed")
-    if lines := _difference(files.unit, facts.text("unit_file")):
+    if lines := _difference(files.unit, facts.unit_file):
         yield changed("unit", "the unit differs from the stack", lines)
-    for name, expected, key, what in (
-        ("ca.crt", _sum(files.ca), "ca", "the CA bundle (ca.crt)"),
-        ("server.crt", _sum(files.certificate), "certificate", "the certificate (server.crt)"),
-        ("revoked.crl", files.revoked, "revoked", "the list of what is revoked (revoked.crl)"),
+    revoked = "the list of what is revoked (revoked.crl)"
+    for there, expected, key, what in (
+        (facts.ca, _sum(files.ca), "ca", "the CA bundle (ca.crt)"),
+        (facts.certificate, _sum(files.certificate), "certificate", "the certificate (server.crt)"),
+        (facts.revoked, files.revoked, "revoked", revoked),
     ):
-        if facts[name] != expected:
-            state = "differs from the stack" if facts[name] else "is missing"
+        if there != expected:
+            state = "differs from the stack" if there else "is missing"
             yield changed(key, f"{what} {state}")
 
 
@@ -571,7 +564,7 @@ def _of_version(member: Member, facts: Facts) -> Iterator[Finding]:
     def found(key: str, what: str) -> Finding:
         return Finding(key, what, Remedy.REPAIR, member.name)
 
-    linked, reported = facts["version"], facts["reported"]
+    linked, reported = facts.version, facts.reported
     if linked != member.version:
         yield found("version-linked", f"etcd {linked} is linked, and should be {member.version}")
     if not reported:
@@ -584,26 +577,26 @@ def _of_unit(row: Row, facts: Facts, rows: tuple[Row, ...]) -> Iterator[Finding]
     def found(key: str, what: str) -> Finding:
         return Finding(key, what, Remedy.REPAIR, row.name)
 
-    crash = facts["crash"]
-    if facts["unit"] != "active" and facts["crash_kind"] == "data" and facts["seat"] == "taken":
+    crash = facts.crash
+    if facts.unit != "active" and facts.crash_kind == "data" and facts.stage == "joined":
         yield _reseat("data-broken", f"it cannot run with its data: {crash}", row, rows)
-    elif facts["unit"] != "active" and _CURED_BY_HAND.search(crash):
-        what = f"its unit is {facts['unit']}: {crash}; mend that on the machine"
+    elif facts.unit != "active" and _CURED_BY_HAND.search(crash):
+        what = f"its unit is {facts.unit}: {crash}; mend that on the machine"
         yield Finding("unit-down", what, member=row.name)
-    elif facts["unit"] != "active":
-        yield found("unit-down", f"its unit is {facts['unit']}{': ' if crash else ''}{crash}")
-    elif facts["runs_the_files"] == "no":
+    elif facts.unit != "active":
+        yield found("unit-down", f"its unit is {facts.unit}{': ' if crash else ''}{crash}")
+    elif not facts.runs_the_files:
         yield found("restart-pending", "what runs was started with other files than are there now")
-    if facts["starts_at_boot"] == "no":
+    if not facts.is_enabled:
         yield found("unit-disabled", "its unit does not start at boot")
-    if facts["unit_is_loaded"] == "no":
+    if not facts.is_loaded:
         yield found("unit-not-loaded", "systemd has not read its unit since it was changed")
     for file in facts.drop_ins:
         yield Finding("drop-in", f"{file} adds to the unit", member=row.name, note=True)
 
 
 def _of_exporter(member: Member, files: Files, facts: Facts) -> Iterator[Finding]:
-    wanted, found = "".join(files.exporter), facts["exporter"]
+    wanted, found = "".join(files.exporter), facts.exporter
     if wanted and found != _sum(wanted):
         state = {"": "missing", "stopped": "stopped"}.get(found, "changed")
         what = f"what tells of its node (etcd_exporter_port, etcd_textfile_dir) is {state}"

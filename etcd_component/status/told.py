@@ -177,8 +177,8 @@ def edits(report: Report) -> Iterator[str]:
         if Remedy.RESEAT in wanted:
             # A machine that was wiped has forgotten which number was used.
             used = max(
-                int(row.facts["reseat"] or 0) if row.facts else 0,
-                row.declared.files.reseat if row.declared.files else 0,
+                row.facts.rejoin if row.facts else 0,
+                row.declared.files.rejoin if row.declared.files else 0,
             )
             raised.append(f"etcd_reseat: {used + 1}")
         elif Remedy.REPAIR in wanted and row.declared.files:
@@ -234,7 +234,7 @@ def _member_json(report: Report, row: Row) -> dict[str, Any]:
     return {
         "instance": row.name,
         "address": row.address,
-        "id": row.listed.id if row.listed else answer.id,
+        "id": str((row.listed.id if row.listed else answer.id) or ""),
         "declared": row.declared is not None,
         "listed": row.listed is not None,
         "looked_at": row.facts is not None,

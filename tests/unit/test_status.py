@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -17,9 +16,12 @@ from typing import Any
 import pytest
 
 from etcd_component import __main__ as command_line
-from etcd_component import exporter, model
+from etcd_component import exporter, model, packing
+from etcd_component.etcd_api.members import Alarm
+from etcd_component.etcd_api.members import Member as Listed
 from etcd_component.status import access, declared, judged, machines, told
-from etcd_component.status.asked import Answer, Listed, Listing
+from etcd_component.status.asked import Answer, Listing
+from etcd_component.status.facts import Facts, NotLookedAt, parse
 from etcd_component.status.judged import Exit, Remedy, Seen, judge
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, SECRET, cluster, record
 
@@ -43,7 +45,7 @@ def exported(*models: model.Cluster) -> dict[str, Any]:
             "inputs": hidden(one.inputs),
             "outputs": {made[kind.rpartition(":")[2]]: f"certPem of {name}\n"}
             if kind.rpartition(":")[2] in made
-            else {},
+            else hidden(one.outputs),
         }
         for (kind, name), one in recorded.items()
     ]
@@ -84,7 +86,8 @@ def test_the_state_of_an_update_says_what_was_put_on_each_node(three: declared.C
     assert files.unit.startswith("# Written by etcd-node.")
     assert files.ca == "certPem of etcd-ca\n"
     assert files.certificate == "certPem of etcd-2\n"
-    assert files.program.startswith("#!/bin/sh\n# etcd-node")
+    assert files.program == packing.sha256()
+    assert files.data_dir == "/data/etcd"
     assert len(files.owner) == 16
     assert files.rolled_out
     assert files.repair == 0
@@ -171,7 +174,7 @@ def answer(member: declared.Member, **more: Any) -> Answer:
         "certificate": member.files.certificate.encode(),
         "expires": NOW + 400 * DAY,
         "healthy": True,
-        "id": member.name[-1],
+        "id": int(member.name[-1]),
         "version": "3.6.14",
         "cluster_version": "3.6.0",
         "leads": member.name == "etcd-1",
@@ -186,41 +189,33 @@ def answer(member: declared.Member, **more: Any) -> Answer:
 
 
 def listed(member: declared.Member, **more: Any) -> Listed:
-    own = Listed(member.name[-1], member.name, (member.peer_url,), (member.client_url,), False)
+    own = Listed(int(member.name[-1]), member.name, (member.peer_url,), (member.client_url,))
     return dataclasses.replace(own, **more)
-
-
-def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def facts(member: declared.Member, **more: str) -> machines.Facts:
+def facts(member: declared.Member, **more: Any) -> Facts:
     files = member.files
     assert files is not None
-    said = {
-        "owner": files.owner,
-        "program": digest(files.program),
-        "unit": "active",
-        "starts_at_boot": "yes",
-        "unit_is_loaded": "yes",
-        "version": "3.6.14",
-        "reported": "3.6.14",
-        "runs_the_files": "yes",
-        "etcd.yaml": encoded(files.settings),
-        "settings.yaml": encoded(files.settings),
-        "composed": "yes",
-        "unit_file": encoded(files.unit),
-        "ca.crt": digest(files.ca),
-        "server.crt": digest(files.certificate),
-        "revoked.crl": files.revoked,
-        "seat": "taken",
-        "reseat": "0",
-    }
-    return machines.Facts(said | more)
+    found = Facts(
+        owner=files.owner,
+        program=files.program,
+        stage="joined",
+        data="whole",
+        unit="active",
+        version="3.6.14",
+        reported="3.6.14",
+        configuration=files.settings,
+        settings=files.settings,
+        unit_file=files.unit,
+        ca=digest(files.ca),
+        certificate=digest(files.certificate),
+        revoked=files.revoked,
+    )
+    return dataclasses.replace(found, **more)
 
 
 def clean(wanted: declared.Cluster) -> Seen:
@@ -240,7 +235,7 @@ def answering(seen: Seen, seq: int, **more: Any) -> Seen:
     return dataclasses.replace(seen, answers={**seen.answers, member.client_url: changed})
 
 
-def with_facts(seen: Seen, seq: int, **more: str) -> Seen:
+def with_facts(seen: Seen, seq: int, **more: Any) -> Seen:
     member = seen.cluster.members[seq - 1]
     return dataclasses.replace(seen, facts={**seen.facts, member.name: facts(member, **more)})
 
@@ -287,25 +282,25 @@ def test_what_tells_of_a_node_is_looked_at_where_it_should_be_there(
         ({"owner": ""}, "owner"),
         ({"program": ""}, "program"),
         ({"program": "00"}, "program"),
-        ({"unit": "inactive", "runs_the_files": "no"}, "unit-down"),
-        ({"runs_the_files": "no"}, "restart-pending"),
-        ({"starts_at_boot": "no"}, "unit-disabled"),
-        ({"unit_is_loaded": "no"}, "unit-not-loaded"),
+        ({"unit": "inactive", "runs_the_files": False}, "unit-down"),
+        ({"runs_the_files": False}, "restart-pending"),
+        ({"is_enabled": False}, "unit-disabled"),
+        ({"is_loaded": False}, "unit-not-loaded"),
         ({"version": "3.5.33", "reported": "3.5.33"}, "version-linked"),
         ({"reported": ""}, "version-linked"),
         ({"reported": "3.6.13"}, "version-linked"),
-        ({"etcd.yaml": encoded("name: x\n")}, "settings"),
-        ({"settings.yaml": encoded("name: x\n")}, "settings"),
-        ({"composed": "no"}, "settings"),
-        ({"seat": "none"}, "settings"),
+        ({"configuration": "name: x\n"}, "settings"),
+        ({"settings": "name: x\n"}, "settings"),
+        ({"is_composed": False}, "settings"),
+        ({"stage": "none"}, "settings"),
         ({"unit_file": ""}, "unit"),
-        ({"ca.crt": "00"}, "ca"),
-        ({"server.crt": ""}, "certificate"),
-        ({"revoked.crl": ""}, "revoked"),
+        ({"ca": "00"}, "ca"),
+        ({"certificate": ""}, "certificate"),
+        ({"revoked": ""}, "revoked"),
     ],
 )
 def test_what_was_changed_on_a_node_is_named_and_can_be_repaired(
-    three: declared.Cluster, fact: dict[str, str], key: str
+    three: declared.Cluster, fact: dict[str, Any], key: str
 ) -> None:
     seen = with_facts(clean(three), 2, **fact)
     assert found(seen) == [(key, "etcd-2", "repair")]
@@ -318,11 +313,11 @@ def test_the_lines_of_a_file_that_differ_are_shown(three: declared.Cluster) -> N
     files = three.members[1].files
     assert files is not None
     edited = files.settings.replace("snapshot-count: 10000", "snapshot-count: 5000")
-    seen = with_facts(clean(three), 2, **{"etcd.yaml": encoded(edited)})
+    seen = with_facts(clean(three), 2, configuration=edited)
     text = told.as_text([judge(seen)], width=100, colour=False)
     assert "! etcd-2: etcd.yaml differs from the stack\n" in text
     assert "      - snapshot-count: 10000\n      + snapshot-count: 5000\n" in text
-    many = with_facts(clean(three), 2, unit_file=encoded("\n".join(map(str, range(50)))))
+    many = with_facts(clean(three), 2, unit_file="\n".join(map(str, range(50))))
     (one,) = judge(many).findings
     assert len(one.lines) == 7
 
@@ -355,7 +350,7 @@ def test_a_node_that_could_not_be_looked_at_is_said_with_the_reason(
 
 
 def test_lost_data_need_a_number_that_was_not_used_yet(three: declared.Cluster) -> None:
-    seen = with_facts(clean(three), 3, seat="lost", reseat="4", unit="failed")
+    seen = with_facts(clean(three), 3, stage="lost", rejoin=4, unit="failed")
     seen = answering(seen, 3, error="nothing listens there")
     report = judge(seen)
     assert [one.key for one in report.findings] == ["no-answer", "data-lost", "unit-down"]
@@ -409,7 +404,7 @@ def test_a_lone_member_is_well_though_it_may_not_be_lost() -> None:
 
 def test_members_that_only_one_side_knows_are_named(three: declared.Cluster) -> None:
     first, second, third = (listed(one) for one in three.members)
-    foreign = Listed("255", "", ("https://10.9.9.9:2380",), (), True)
+    foreign = Listed(255, "", ("https://10.9.9.9:2380",), (), is_learner=True)
     seen = listing(clean(three), first, second, third, foreign)
     assert found(seen) == [("unknown-member", "ff", "person")]
     report = judge(seen)
@@ -424,14 +419,14 @@ def test_members_that_only_one_side_knows_are_named(three: declared.Cluster) -> 
 
 
 def test_a_foreign_voter_counts_for_the_quorum(three: declared.Cluster) -> None:
-    foreign = Listed("9", "x", ("https://10.9.9.9:2380",), ("https://10.9.9.9:2379",), False)
+    foreign = Listed(9, "x", ("https://10.9.9.9:2380",), ("https://10.9.9.9:2379",))
     report = judge(listing(clean(three), *(listed(one) for one in three.members), foreign))
     assert (report.voters, report.quorum, report.well, report.may_be_lost) == (4, 3, 3, 0)
 
 
 def test_roles_that_differ_are_named(three: declared.Cluster) -> None:
     first, second, third = (listed(one) for one in three.members)
-    learner = dataclasses.replace(third, learner=True)
+    learner = dataclasses.replace(third, is_learner=True)
     seen = listing(clean(three), first, second, learner)
     assert found(seen) == [("is-learner", "etcd-3", "repair")]
     assert judge(seen).voters == 2
@@ -449,12 +444,9 @@ def test_a_member_is_known_by_its_id_before_its_peer_url(three: declared.Cluster
 
 
 def test_without_a_login_the_nodes_say_who_the_members_are(three: declared.Cluster) -> None:
-    lines = tuple(
-        (one.name[-1], one.name, one.peer_url, one.client_url, "voter") for one in three.members
-    )
-    foreign = ("9", "-", "https://10.9.9.9:2380", "-", "voter")
+    foreign = Listed(9, "", ("https://10.9.9.9:2380",), ())
     seen = clean(three)
-    own = dataclasses.replace(facts(three.members[0]), members=(*lines, foreign))
+    own = facts(three.members[0], members=(*map(listed, three.members), foreign))
     seen = dataclasses.replace(
         seen, listing=Listing(refusal="etcd says no"), facts={**seen.facts, "etcd-1": own}
     )
@@ -492,7 +484,7 @@ def test_a_member_that_was_asked_by_way_of_its_node_is_no_fault(three: declared.
 
 def test_alarms_and_open_access_are_named(three: declared.Cluster) -> None:
     members = [listed(one) for one in three.members]
-    seen = listing(clean(three), *members, alarms=(("2", "NOSPACE"),), rbac=False)
+    seen = listing(clean(three), *members, alarms=(Alarm(2, "NOSPACE"),), rbac=False)
     assert found(seen) == [("rbac-off", "etcd-1", "repair"), ("alarm", "etcd-2", "person")]
     assert judge(seen).alarms == ("NOSPACE at etcd-2",)
 
@@ -513,7 +505,7 @@ def test_a_rollout_that_is_still_to_come_is_no_drift(three: declared.Cluster) ->
     members = list(three.members)
     members[1] = dataclasses.replace(members[1], files=waiting)
     wanted = dataclasses.replace(three, members=tuple(members))
-    seen = with_facts(clean(wanted), 2, runs_the_files="no")
+    seen = with_facts(clean(wanted), 2, runs_the_files=False, version="3.6.13")
     assert found(seen) == [("not-finished", "etcd-2", "up")]
     assert "Run `pulumi up`." in told.as_text([judge(seen)], width=100, colour=False)
 
@@ -527,13 +519,13 @@ def test_an_ipv6_host_is_quoted_in_the_edit() -> None:
     node = dataclasses.replace(host.node, address="fd00::1")
     moved = dataclasses.replace(wanted, instances=(dataclasses.replace(host, node=node, repair=2),))
     (found,) = declared.read(exported(moved), "test")
-    report = judge(with_facts(clean(found), 1, starts_at_boot="no"))
+    report = judge(with_facts(clean(found), 1, is_enabled=False))
     assert list(told.edits(report)) == ['"fd00::1": { etcd_seq: 1, etcd_repair: 3 }']
     assert "[fd00::1]:2379" in told.as_text([report], width=100, colour=False)
 
 
 def everything_wrong(wanted: declared.Cluster) -> judged.Report:
-    seen = with_facts(clean(wanted), 2, starts_at_boot="no", unit_file=encoded("\x1b[2Jx" * 200))
+    seen = with_facts(clean(wanted), 2, is_enabled=False, unit_file="\x1b[2Jx" * 200)
     return judge(answering(seen, 3, error="\x1b[31m" + "long " * 60))
 
 
@@ -628,16 +620,51 @@ def test_an_agent_s_key_needs_an_agent(tmp_path: Path, monkeypatch: pytest.Monke
         machines.prepare(login(private_key=None, agent=True), tmp_path / "x")
 
 
-def test_what_a_node_prints_is_read_by_name() -> None:
-    printed = "owner=a=b\nseat=taken\ndrop_in=/x\ndrop_in=/y\nmember=1 n p c voter\nmember=broken\n"
-    facts = machines.parse(printed)
-    assert facts["owner"] == "a=b"
-    assert facts["nothing"] == ""
-    assert facts.drop_ins == ("/x", "/y")
-    assert facts.members == (("1", "n", "p", "c", "voter"),)
-    assert machines.parse("owner=\nseat=none\n").members == ()
-    with pytest.raises(machines.NotLookedAt):
-        machines.parse("Welcome to this machine\n")
+def document(**more: Any) -> dict[str, Any]:
+    """What a node prints of an instance that is as it should be."""
+    found = dataclasses.asdict(Facts(owner="a", program="00", stage="joined", data="whole"))
+    return {"schema": 1, **found, **more}
+
+
+def test_what_a_node_prints_is_one_document_perhaps_behind_a_greeting() -> None:
+    member = {"ID": "255", "name": "n", "peerURLs": ["p"], "clientURLs": ["c"], "isLearner": True}
+    said = document(drop_ins=["/x", "/y"], members=[member], rejoin=3, is_loaded=False)
+    found = parse(f"Welcome!\n{json.dumps(said)}\n")
+    assert (found.owner, found.stage, found.rejoin, found.is_loaded) == ("a", "joined", 3, False)
+    assert found.drop_ins == ("/x", "/y")
+    assert found.members == (Listed(255, "n", ("p",), ("c",), is_learner=True),)
+    bare = parse('{"schema": 1, "owner": "", "program": "", "stage": "none"}')
+    assert (bare.stage, bare.members) == ("none", ())
+
+
+def test_what_is_no_document_of_a_node_is_not_taken_for_one() -> None:
+    for text in ("Welcome to this machine\n", "", "[]", '{"owner": "a"}', "owner=a\nseat=taken\n"):
+        with pytest.raises(NotLookedAt, match="is not understood"):
+            parse(text)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"schema": 2},
+        {"owner": None},
+        {"rejoin": "3"},
+        {"is_loaded": "yes"},
+        {"drop_ins": [1]},
+        {"members": [{"ID": "x"}]},
+        {"members": "none"},
+    ],
+)
+def test_a_document_of_another_version_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(NotLookedAt, match="of another version; run `pulumi up`"):
+        parse(json.dumps(document(**more)))
+
+
+def test_a_document_that_lacks_something_is_refused() -> None:
+    said = document()
+    del said["unit"]
+    with pytest.raises(NotLookedAt, match="of another version"):
+        parse(json.dumps(said))
 
 
 # ---- users and roles

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from etcd_component import model
+from etcd_component import model, packing
+from etcd_component.etcd_api.members import Alarm
 from etcd_component.status import declared, machines, told
 from etcd_component.status.asked import Listing
+from etcd_component.status.facts import Facts
 from etcd_component.status.judged import Finding, Seen, judge
 from tests.unit.recording import cluster
 from tests.unit.test_status import answering, clean, exported, facts, listed, with_facts
@@ -39,9 +41,9 @@ def crashed(seen: Seen, words: str, kind: str) -> Seen:
     return answering(down, 2, **SILENT)
 
 
-def wiped(seen: Seen, **said: str) -> Seen:
+def wiped(seen: Seen, **said: Any) -> Seen:
     """A machine on which nothing is left."""
-    empty = machines.Facts({"owner": "", "program": "", "seat": "none", "data": "none"} | said)
+    empty = Facts(**{"owner": "", "program": "", "stage": "none", "data": "none"} | said)
     bare = dataclasses.replace(seen, facts={**seen.facts, "etcd-2": empty})
     return answering(bare, 2, **SILENT)
 
@@ -104,11 +106,11 @@ def test_what_other_data_would_not_mend_is_named_and_no_reseat_is_proposed(
 
 def test_one_corrupt_member_joins_again_and_of_two_a_person_decides() -> None:
     seen = three()
-    one = dataclasses.replace(seen.listing, alarms=(("2", "CORRUPT"),))
+    one = dataclasses.replace(seen.listing, alarms=(Alarm(2, "CORRUPT"),))
     alone = dataclasses.replace(seen, listing=one)
     assert "data of etcd-2 differ" in of(alone, "alarm").what
     assert edits(alone) == RESEAT
-    two = dataclasses.replace(seen.listing, alarms=(("2", "CORRUPT"), ("3", "CORRUPT")))
+    two = dataclasses.replace(seen.listing, alarms=(Alarm(2, "CORRUPT"), Alarm(3, "CORRUPT")))
     both = dataclasses.replace(seen, listing=two)
     assert {finding.key for finding in judge(both).findings} == {"alarm"}
     assert edits(both) == []
@@ -116,7 +118,7 @@ def test_one_corrupt_member_joins_again_and_of_two_a_person_decides() -> None:
 
 def test_an_etcd_that_may_name_the_wrong_one_is_not_believed() -> None:
     seen = answering(three(), 2, cluster_version="3.5.0")
-    alarms = dataclasses.replace(seen.listing, alarms=(("2", "CORRUPT"),))
+    alarms = dataclasses.replace(seen.listing, alarms=(Alarm(2, "CORRUPT"),))
     seen = dataclasses.replace(seen, listing=alarms)
     assert "endpoint hashkv --cluster" in of(seen, "alarm").what
     assert edits(seen) == []
@@ -124,7 +126,7 @@ def test_an_etcd_that_may_name_the_wrong_one_is_not_believed() -> None:
 
 def test_the_cluster_s_version_is_not_that_of_a_member_that_is_down() -> None:
     seen = answering(three(), 2, **SILENT)
-    alarms = dataclasses.replace(seen.listing, alarms=(("2", "CORRUPT"),))
+    alarms = dataclasses.replace(seen.listing, alarms=(Alarm(2, "CORRUPT"),))
     for version in ("3.5.0", "not_decided"):
         others = answering(seen, 1, cluster_version=version)
         others = answering(others, 3, cluster_version=version)
@@ -147,7 +149,7 @@ def test_a_system_that_was_installed_anew_takes_its_data_over() -> None:
 
 
 def test_a_disk_that_is_not_mounted_is_to_be_mounted() -> None:
-    lost = {"seat": "lost", "data": "none", "missing_mount": "/data", "unit": "failed"}
+    lost = {"stage": "lost", "data": "none", "missing_mount": "/data", "unit": "failed"}
     seen = answering(with_facts(three(), 2, **lost), 2, **SILENT)
     assert "`mount /data`" in of(seen, "not-mounted").what
     assert "etcd_reseat" not in " ".join(edits(seen))
@@ -157,14 +159,14 @@ def test_a_disk_that_is_not_mounted_is_to_be_mounted() -> None:
 
 
 def test_data_in_memory_are_known_as_such() -> None:
-    lost = {"seat": "lost", "data": "none", "file_system": "tmpfs", "unit": "failed"}
+    lost = {"stage": "lost", "data": "none", "file_system": "tmpfs", "unit": "failed"}
     seen = answering(with_facts(three(), 2, **lost), 2, **SILENT)
     assert "in memory (tmpfs)" in of(seen, "data-lost").what
     assert edits(seen) == RESEAT
 
 
 def test_half_of_a_member_is_lost_data_too() -> None:
-    seen = answering(with_facts(three(), 2, seat="lost", data="part", unit="failed"), 2, **SILENT)
+    seen = answering(with_facts(three(), 2, stage="lost", data="part", unit="failed"), 2, **SILENT)
     assert "only a part of the member" in of(seen, "data-lost").what
     assert edits(seen) == RESEAT
 
@@ -179,19 +181,22 @@ def test_a_machine_that_has_not_begun_is_not_taken_for_a_wiped_one() -> None:
 def test_the_node_is_asked_where_its_data_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def run(_: object, command: str, program: str) -> str:
+    def run(_: object, command: str, program: bytes) -> str:
+        assert program == packing.agent()
         asked.append(command)
-        return "owner=\nseat=none\n"
+        return '{"schema": 1, "owner": "", "program": "", "stage": "none"}'
 
     monkeypatch.setattr(machines, "_run", run)
     files = three().cluster.members[1].files
     assert files is not None
     machines.look("etcd", files, machines.Way(None))  # type: ignore[arg-type]
-    assert asked == ["sudo -n sh -s facts --cluster etcd --data /data/etcd"]
+    (command,) = asked
+    assert command.startswith("sudo -n python3 ")
+    assert command.endswith(" facts --cluster etcd --data /data/etcd")
 
 
 def test_a_member_that_runs_is_not_held_to_its_last_crash() -> None:
     seen = with_facts(three(), 2, crash="", crash_kind="")
     assert judge(seen).findings == ()
-    assert isinstance(facts(seen.cluster.members[1]), machines.Facts)
+    assert isinstance(facts(seen.cluster.members[1]), Facts)
     assert model.quorum(3) == 2
