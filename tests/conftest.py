@@ -7,6 +7,7 @@ a part of which nothing ran, fail the whole run.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from lab import check
+
+# Many images set it. Each of some thousand programs would then compile itself again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "error", "skipped")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import re
 import shlex
@@ -26,11 +25,15 @@ from typing import IO, Any
 import yaml
 
 from lab import Lab
+from tests.live import quick
+from tests.live.state import State
 
 CHECKOUT = Path(__file__).parents[2]
 COMMITTED_SUBNET = "10.10.10."
 SECONDS = 400
 """Nothing that is driven here may take longer; it then hangs."""
+
+PASSPHRASE = "correct horse battery staple"
 
 Config = dict[str, Any]
 
@@ -77,11 +80,12 @@ class Project:
         (program / ".venv").symlink_to(CHECKOUT / ".venv")
         for name in ("state", "printed", "runtime"):
             (home / name).mkdir(mode=0o700)
-        (home / "passphrase").write_text("correct horse battery staple")
+        (home / "passphrase").write_text(PASSPHRASE)
         environment = engine_environment() | {
             "ETCD_SITE": str(lab.site_file),
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / "passphrase"),
+            "PYTHONPATH": str(quick.pip(home / "quick")),
             "XDG_RUNTIME_DIR": str(home / "runtime"),
         }
         return cls(home, lab, environment)
@@ -148,8 +152,10 @@ class Stack:
     project: Project
     name: str
     environment: dict[str, str] = field(default_factory=dict)
-    _known: dict[str, Any] = field(default_factory=dict, repr=False)
-    """Outputs and client environment since the last change: to ask takes a second."""
+    _clients: dict[str, tuple[dict[str, Any], dict[str, str]]] = field(
+        default_factory=dict, repr=False
+    )
+    """Client environments by cluster, and what outputs each is made of: to ask takes a second."""
 
     @property
     def file(self) -> Path:
@@ -234,7 +240,6 @@ class Stack:
 
     def up(self, *, check: bool = True, seconds: float = SECONDS) -> Outcome:
         """`pulumi up`, as `make up` runs it."""
-        self._known.clear()
         outcome = self.pulumi("up", "--yes", "--skip-preview", check=check, seconds=seconds)
         self.learn_secrets()
         return outcome
@@ -248,10 +253,7 @@ class Stack:
 
         Every output of clusters is a map by their names; without a name, it has one entry.
         """
-        if "outputs" not in self._known:
-            shown = self.pulumi("stack", "output", "--json", "--show-secrets", keep=False)
-            self._known["outputs"] = json.loads(shown.text)
-        found = self._known["outputs"][name]
+        found = self.state().outputs[name]
         if name.startswith("monitor_"):
             return found
         if cluster is None:
@@ -293,16 +295,13 @@ class Stack:
         self.project.new_file("killed").write_text(run.text)
         self.recover()
 
+    def state(self) -> State:
+        """What the last update left."""
+        return State(self.state_file, PASSPHRASE)
+
     def learn_secrets(self) -> None:
         """Remember what this stack's state holds as secrets, for the search at the end."""
-        if '"secret' not in self.state_file.read_text().lower():
-            return
-        exported = self.pulumi("stack", "export", "--show-secrets", keep=False, check=False)
-        if exported.status == 0:
-            # Outputs of the stack and of components are made of the others' secrets, and of much
-            # that is none.
-            resources = json.loads(exported.text)["deployment"].get("resources", [])
-            self.project.secrets.update(_secrets_in([one for one in resources if one["custom"]]))
+        self.project.secrets.update(self.state().secrets())
 
     # --- clients
 
@@ -316,12 +315,14 @@ class Stack:
 
     def client_environment(self, cluster: str | None = None) -> dict[str, str]:
         """What evaluating the lines of `make etcdctl` in a shell sets."""
-        known = f"client of {cluster}"
-        if known not in self._known:
-            words = ["--cluster", cluster] if cluster else []
+        words = ["--cluster", cluster] if cluster else []
+        outputs = self.state().outputs
+        made_of, known = self._clients.get(" ".join(words), (None, {}))
+        if made_of != outputs:
             command = [sys.executable, "-m", "etcd_component", "etcdctl", *words, self.name]
-            self._known[known] = self.evaluated(f'eval "$({shlex.join(command)})"')
-        return dict(self._known[known])
+            known = self.evaluated(f'eval "$({shlex.join(command)})"')
+            self._clients[" ".join(words)] = outputs, known
+        return dict(known)
 
     def evaluated(self, lines: str) -> dict[str, str]:
         """What lines of shell set for etcdctl."""
@@ -337,29 +338,6 @@ class Stack:
         ).stdout
         found = dict(one.split("=", 1) for one in shown.split("\0") if "=" in one)
         return {name: value for name, value in found.items() if name.startswith("ETCDCTL_")}
-
-
-def _secrets_in(value: Any) -> Iterator[str]:
-    """Texts that the engine keeps encrypted, as `stack export --show-secrets` shows them."""
-    if isinstance(value, dict):
-        if "plaintext" in value:
-            yield from _texts(json.loads(value["plaintext"]))
-        for each in value.values():
-            yield from _secrets_in(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _secrets_in(each)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
 
 
 class Run:
