@@ -6,6 +6,7 @@ a part of which nothing ran, fail the whole run.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections import Counter, defaultdict
@@ -106,13 +107,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class LiveBesideOthers(LoadScopeScheduling):
-    """The live part, which mostly waits, goes beside all others, but not beside itself."""
+    """The live part goes beside all others; who has done those, takes over a part of it.
+
+    It goes file by file, those that look at one cluster together. Each process has a lab of its
+    own, see tests/live/conftest.py. Units are begun in the order in which tests are collected.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "live" if part_of(nodeid) == "live" else "others"
+        if part_of(nodeid) != "live":
+            return "others"
+        return live_unit(TESTS.parent / nodeid.split("::", maxsplit=1)[0])
+
+
+@functools.cache
+def live_unit(file: Path) -> str:
+    """What one process does of the live part, together and in order, that this file belongs to."""
+    return "live, on one cluster" if "three: Stack" in file.read_text() else file.name
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
     return LiveBesideOthers(config, log)
 
 

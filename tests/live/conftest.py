@@ -17,27 +17,52 @@ from lab import Lab
 from lab.cache import locked
 from lab.monitor import NUMBER as MONITOR
 from lab.releases import VERSIONS
+from tests.conftest import live_unit
 from tests.live.cluster import Asked
 from tests.live.nodes import sweep
+from tests.live.secrets import seen
 from tests.live.stack import Project, Stack
 
 LAB, SUBNET = os.environ.get("ETCD_TEST_LAB", "test:10.10.11").split(":")
 NODES = 5
 LAST = "test_secrets.py"
+LONG = ("monitor", "alerts", "members", "patroni", "readme", "lost", "layout", "departures")
+"""Files that take minutes: begun first, so that no process waits long for the other in the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The search for secrets comes last: it looks at what all other tests made."""
-    items.sort(
-        key=lambda item: item.path.parent == Path(__file__).parent and item.path.name == LAST
+    """Tests that share a cluster come first, long files next."""
+    here = Path(__file__).parent
+    live = [item for item in items if item.path.parent == here]
+    items[:] = [item for item in items if item.path.parent != here] + sorted(live, key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int, int]:
+    name = item.path.stem.removeprefix("test_")
+    return (
+        not live_unit(item.path).startswith("live"),
+        LONG.index(name) if name in LONG else len(LONG),
+        # Others take the shared cluster's machines; and the search for secrets looks at what all
+        # these made.
+        0 if "three" in getattr(item, "fixturenames", ()) else 2 if item.path.name == LAST else 1,
     )
+
+
+def lab_of_this_process() -> tuple[str, str]:
+    """Name and subnet. Of two processes that do live tests, the second has another lab."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number == 0:
+        return LAB, SUBNET
+    network, _, last = SUBNET.rpartition(".")
+    return f"{LAB}{number}", f"{network}.{int(last) + 30 * number}"
 
 
 @pytest.fixture(scope="session")
 def lab(lab_or_fail: None) -> Iterator[Lab]:
     """Five running nodes; only one run of these tests has them at a time."""
-    with locked(Path(f"/run/lock/etcd-lab-live-{LAB}.lock")):
-        lab = Lab.named(LAB, SUBNET, say=print)
+    name, subnet = lab_of_this_process()
+    with locked(Path(f"/run/lock/etcd-lab-live-{name}.lock")):
+        lab = Lab.named(name, subnet, say=print)
         lab.down()
         try:
             lab.up(NODES)
@@ -47,9 +72,11 @@ def lab(lab_or_fail: None) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The program and an empty state."""
-    return Project.make(tmp_path_factory.mktemp("live"), lab)
+def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The program and an empty state. In the end, nothing of what was done shows a secret."""
+    project = Project.make(tmp_path_factory.mktemp("live"), lab)
+    yield project
+    assert seen(project) == []
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import Lab
 from tests.live.nodes import shell
+from tests.live.stack import Project
 
 _KEY = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----\s+(.+?)\s+-----END", re.DOTALL)
 _PUBLIC = re.compile(r"(ssh|ecdsa)-\S+ AAAA.*|[0-9a-f.:]+")
@@ -74,6 +75,17 @@ def found_on_node(marks: Iterable[str], lab: Lab, number: int) -> list[str]:
     finally:
         shell(lab, number, f"rm -f {_MARKS}")
     return [f"journal: {line}" for line in journal.splitlines()] + files.splitlines()
+
+
+def seen(project: Project) -> list[str]:
+    """Where a secret shows of all that a project's stacks made, here and on the nodes that run."""
+    sought = marks(project.secrets)
+    places = [project.printed, project.home / "state", project.program / "stacks"]
+    found = files_with(sought, places) if sought else []
+    for node in project.lab.nodes():
+        if node.running:
+            found += found_on_node(sought, project.lab, node.number)
+    return found
 
 
 class Sampler:

@@ -11,7 +11,7 @@ import pytest
 from lab import Lab
 from lab.monitor import NUMBER
 from tests.live.conftest import inventory
-from tests.live.monitor import Labels, Watcher
+from tests.live.monitor import Labels, Watcher, hurry
 from tests.live.nodes import process, processes, shell
 from tests.live.secrets import Sampler, found_on_node, marks
 from tests.live.stack import Project, Stack
@@ -39,6 +39,7 @@ def test_a_monitor_sees_every_instance_as_the_model_names_it_and_goes_without_a_
     assert stack.up().changed == {}
 
     monitor = Watcher.of(stack)
+    hurry(watched)
     monitor.until("etcd_up", lambda found: found == up(watched, *THREE, "dev-1"))
     assert_all_have_the_labels(monitor)
     assert_every_panel_shows_something(monitor)
