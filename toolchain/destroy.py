@@ -10,6 +10,7 @@ have none in the state for as long as this takes. Run in the project's directory
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -59,7 +60,9 @@ class Erasure:
     def by_hand(self) -> str:
         """The line to type on the machine when it is back."""
         words = shlex.split(self.script.replace("\\\n", " "))
-        options = words[words.index("uninstall") + 1 :] if "uninstall" in words else []
+        after = words[words.index("uninstall") + 1 :] if "uninstall" in words else []
+        # The options come behind the file and what is looked for where it is missing.
+        options = [*itertools.dropwhile(lambda word: not word.startswith("--"), after)]
         if ":Monitor$" in self.urn:
             return " ".join(["etcd-monitor uninstall", *_without(options, "--owner"), "--yes"])
         if "--name" not in options:

@@ -15,7 +15,9 @@ from tests.toolchain.conftest import Project
 from toolchain import destroy
 
 SCRIPT = (
-    "sudo -n /usr/local/sbin/etcd-node erase \\\n  --cluster etcd \\\n  --reseat 2 \\\n"
+    "sudo -n sh -s -- uninstall \\\n"
+    "  .etcd-node/etcd-node-etcd-2-root-10.9.9.9 /etc/etcd/etcd/claim \\\n"
+    "  --cluster etcd \\\n  --reseat 2 \\\n"
     "  --owner 0123456789abcdef \\\n  --remove-data"
 )
 URN = "urn:pulumi:three::etcd::etcd:index:Cluster$etcd:index:Instance$command:remote:Command::"
@@ -97,15 +99,17 @@ def test_what_is_run_on_machines_is_read_from_the_state() -> None:
     monitor = command("monitor-node")
     monitor["urn"] = monitor["urn"].replace("etcd:index:Cluster", "etcd:index:Monitor")
     monitor["inputs"]["delete"] = (
-        "sudo -n /usr/local/sbin/etcd-monitor erase --owner x --remove-data"
+        "sudo -n sh -s -- uninstall .etcd-node/etcd-monitor-x /etc/etcd-monitor/owner"
+        " --owner x --remove-data"
     )
     found = destroy.erasures({"resources": [command("etcd-2-node"), kept, without, monitor]})
     assert [(one.name, one.host, one.data) for one in found] == [
         ("etcd-2", "10.9.9.9", "/data/etcd"),
         ("monitor", "10.9.9.9", "/data/etcd"),
     ]
-    assert found[0].by_hand == "etcd-node erase --cluster etcd --remove-data --name etcd-2 --yes"
-    assert found[1].by_hand == "etcd-monitor erase --remove-data --yes"
+    options = "--cluster etcd --remove-data --name etcd-2 --yes"
+    assert found[0].by_hand == f"etcd-node uninstall {options}"
+    assert found[1].by_hand == "etcd-monitor uninstall --remove-data --yes"
 
 
 def test_nothing_is_done_where_nobody_says_yes(

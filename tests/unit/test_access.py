@@ -77,7 +77,7 @@ def test_they_are_removed_before_the_member_leaves_by_way_of_which_they_are(
 
 
 def test_what_is_no_longer_declared_is_removed_by_its_own_delete(declared: Recording) -> None:
-    for name, subcommand in (("role-app", "droprole"), ("user-zoe", "dropuser")):
+    for name, subcommand in (("role-app", "drop-role"), ("user-zoe", "drop-user")):
         said = declared.command(f"etcd-{name}").inputs["delete"]
         assert f"etcd-node {subcommand} \\\n  --cluster etcd \\\n  --owner " in said
         # A cluster that is taken down does not lose its users one by one.

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime.rpc import UNKNOWN
 
-from etcd_component import contact, previous, render
+from etcd_component import contact, previous
 from etcd_component.model import Permission, Role
 from tests.unit.recording import Recording, cluster, record
 
@@ -120,10 +120,8 @@ def test_a_machine_without_the_program_is_spoken_to_with_what_is_sent(hostile: R
     one = hostile.command("etcd-1-node").inputs
     assert one["create"].startswith("sudo -n sh -s -- claim ")
     assert one["update"].startswith("sudo -n sh -s -- claim ")
-    assert one["delete"].startswith("sudo -n sh -s -- erase ")
-    assert contact.program_in(one["stdin"]) == render.node_program()
-    # `make status` reads states of former updates, too.
-    assert contact.program_in(render.node_program()) == render.node_program()
+    assert one["delete"].startswith("sudo -n sh -s -- uninstall ")
+    assert one["stdin"] == contact.start("etcd-node")
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
@@ -131,7 +129,7 @@ def test_a_transfer_that_broke_off_does_nothing(shell: str) -> None:
     if not shutil.which(shell):
         assert shell != "sh"
         return
-    text = contact.sent("etcd-node", render.node_program())
+    text = contact.start("etcd-node")
     assert subprocess.run([shell, "-n"], input=text, text=True, check=False).returncode == 0
     for cut in (10, 300, 2000, len(text) // 2, len(text) - 40, len(text) - 3):
         done = subprocess.run(
@@ -148,11 +146,6 @@ def test_a_transfer_that_broke_off_does_nothing(shell: str) -> None:
         assert done.stdout == ""
 
 
-def test_a_program_that_holds_the_end_of_itself_is_not_sent() -> None:
-    with pytest.raises(ValueError, match="cannot be sent"):
-        contact.sent("etcd-node", "echo\nthe end of the program\necho\n")
-
-
 # ---- proof that the program has spoken
 
 
@@ -163,8 +156,7 @@ def test_a_program_that_holds_the_end_of_itself_is_not_sent() -> None:
         "\n",
         "This account is currently not available.\n",
         "sudo -n sh -s -- claim --cluster etcd\n",
-        contact.sent("etcd-node", render.node_program()),
-        render.monitor_program(),
+        contact.start("etcd-node"),
         "it ran [etcd-node rollout done]\nand then something else\n",
         "[etcd-node rollout done]",
     ],
@@ -175,6 +167,7 @@ def test_what_is_no_proof(stdout: str) -> None:
 
 def test_the_last_line_of_a_run_is_proof() -> None:
     assert contact.proves("etcd-1: fit\netcd-1: fit [etcd-node claim done]\n")
+    assert contact.proves("etcd-3 is removed [etcd-node remove-member done]")
     assert contact.proves("all 3 targets are scraped [etcd-monitor serve done]")
 
 

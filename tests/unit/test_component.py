@@ -11,12 +11,21 @@ from typing import Any
 import pulumi
 import pytest
 
-from etcd_component import contact, expiry, previous, render
+from etcd_component import contact, expiry, packing, previous
 from etcd_component.instance import moved
-from etcd_component.model import Client, Cluster, Permission
+from etcd_component.model import Client, Cluster, Node, Permission
 from tests.authority import Authority
 from tests.unit.exported import left
-from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, cluster, node, record, serial
+from tests.unit.recording import (
+    PASSWORD,
+    PRIVATE_KEY,
+    Recording,
+    Registered,
+    cluster,
+    node,
+    record,
+    serial,
+)
 
 FILES = ("node", "binary", "tls", "config")
 
@@ -255,12 +264,59 @@ def test_secrets_travel_on_standard_input_marked_as_secret(three: Recording) -> 
     assert three.command("etcd-access").is_secret("stdin")
 
 
-def test_the_node_program_is_sent_once_and_is_not_shown_in_previews(three: Recording) -> None:
-    node = three.command("etcd-1-node")
-    assert node.inputs["stdin"] == contact.sent("etcd-node", render.node_program())
-    assert node.hide_diffs == ("stdin",)
-    others = [one for name, one in three.node_commands.items() if not name.endswith("-node")]
-    assert not any("#!/bin/sh\n# etcd-node" in str(one.inputs.get("stdin")) for one in others)
+def copy(found: Recording, name: str = "etcd-1-agent") -> Registered:
+    return found.resources["command:remote:CopyToRemote", name]
+
+
+def test_the_agent_is_copied_where_only_the_login_can_enter_and_then_claims(
+    three: Recording,
+) -> None:
+    login, sent, node = three.command("etcd-1-login"), copy(three), three.command("etcd-1-node")
+    assert login.inputs["create"] == "sudo -n sh -s -- login"
+    path = sent.inputs["remotePath"]
+    assert path == ".etcd-node/etcd-node-etcd-1-admin-10.10.10.10"
+    assert "etcd-1-login" in sent.depends_on
+    assert "etcd-1-agent" in node.depends_on
+    for name in ("create", "update"):
+        assert f"claim \\\n  {path} {packing.sha256()} \\\n" in node.inputs[name]
+    # What is in the state says nothing of the program.
+    assert f"uninstall \\\n  {path} /etc/etcd/etcd/claim \\\n" in node.inputs["delete"]
+    for one in (login, node):
+        assert one.inputs["stdin"] == contact.start("etcd-node")
+        assert one.hide_diffs == ("stdin",)
+
+
+def test_the_agent_s_file_is_the_same_for_every_checkout(three: Recording) -> None:
+    asset = copy(three).inputs["source"]
+    path = Path(asset["path"])
+    assert not path.is_absolute()
+    assert path.read_bytes() == packing.agent()
+    assert (path.parent / ".gitignore").read_text() == "*\n"
+    assert "text" not in asset
+
+
+@pytest.mark.parametrize(
+    "raised", [{"reseat": 1}, {"repair": 2}, {"node": node("10.10.10.99")}, "another login"]
+)
+def test_the_agent_is_copied_again_to_a_machine_that_may_lack_it(raised: Any) -> None:
+    model = cluster(1)
+    if raised == "another login":
+        other = dataclasses.replace(model.instances[0].node.login, user="dom\\ada")
+        raised = {"node": Node("10.10.10.10", other)}
+    changed = dataclasses.replace(
+        model, instances=(dataclasses.replace(model.instances[0], **raised),)
+    )
+    paths = {copy(record(one)).inputs["remotePath"] for one in (model, changed)}
+    assert len(paths) == 2
+    assert all(path.count("/") == 1 and "\\" not in path for path in paths)
+
+
+def test_nothing_is_copied_to_a_machine_that_is_lost() -> None:
+    model = cluster(3)
+    lost = dataclasses.replace(model.instances[0], lost=True)
+    found = record(dataclasses.replace(model, instances=(lost, *model.instances[1:])))
+    assert ("command:remote:CopyToRemote", "etcd-1-agent") not in found.resources
+    assert found.command("etcd-1-login").script == ""
 
 
 def test_a_generated_password_is_kept_secret_and_never_changes() -> None:
@@ -376,6 +432,8 @@ def test_machines_are_marked_so_that_another_stack_leaves_them_alone(three: Reco
     assert all(
         f"--owner {mark} " in one.inputs[script]
         for name, one in three.node_commands.items()
+        # It changes nothing but what the login itself could.
+        if not name.endswith("-login")
         for script in ("create", "update", "delete")
         if one.inputs.get(script)
     )
@@ -602,7 +660,7 @@ def test_outputs_give_a_client_all_it_needs(three: Recording) -> None:
 
 def test_the_first_preview_works_with_values_that_are_not_known_yet() -> None:
     found = record(cluster(3), preview=True)
-    assert len(found.node_commands) == 3 * 6 + 1
+    assert len(found.node_commands) == 3 * 7 + 1
     assert "--founders" in found.command("etcd-1-seat").inputs["create"]
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
-from etcd_component import render
 from etcd_component.model import Monitor
 from etcd_component.monitoring import units
 from tests.unit.golden import check
@@ -20,6 +18,7 @@ OPEN = Monitor(
     alertmanagers=("http://10.10.10.30:9093", "https://alerts.example.com"),
 )
 NAME = "monitor-10.10.10.20"
+COPY = "command:remote:CopyToRemote"
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +34,15 @@ def test_the_units_are_the_golden_ones(name: str, monitor: Monitor) -> None:
     check(name + "-alerts.service", units.alerts(monitor))
 
 
-def test_its_program_is_one_file_with_all_its_parts() -> None:
-    program = render.monitor_program()
-    assert program.startswith("#!/bin/sh\n")
-    assert program.endswith('main "$@"\n')
-    for part in (Path(__file__).parents[2] / "etcd_component/monitor_node").glob("*.sh"):
-        assert part.read_text() in program, f"{part.name} is not packed"
-
-
 def test_a_stack_without_a_monitor_has_nothing_of_one() -> None:
     found = record(cluster(3))
     assert not [name for _, name in found.resources if name.startswith("monitor")]
 
 
 def test_it_waits_for_the_clusters_and_no_cluster_waits_for_it(watching: Recording) -> None:
-    first = watching.command(f"{NAME}-node").depends_on
+    first = watching.command(f"{NAME}-login").depends_on
+    assert f"{NAME}-login" in watching.resources[COPY, f"{NAME}-agent"].depends_on
+    assert f"{NAME}-agent" in watching.command(f"{NAME}-node").depends_on
     assert {f"etcd-{seq}-rollout" for seq in (1, 2, 3)} <= first
     for (_, name), one in watching.resources.items():
         if not name.startswith("monitor"):
@@ -98,7 +91,7 @@ def test_what_was_collected_stays_unless_that_is_said() -> None:
         (dataclasses.replace(LOCAL, rm_data=True), True),
     ):
         delete = record(cluster(1), monitor=monitor).command(f"{NAME}-node").inputs["delete"]
-        assert "sh -s -- erase" in delete
+        assert "sh -s -- uninstall" in delete
         assert ("--remove-data" in delete) is removed
 
 

@@ -100,7 +100,7 @@ def test_a_command_is_known_by_its_name_without_what_is_secret() -> None:
     seat = found.command("etcd-1-seat")
     assert seat is not None
     assert seat.stdout == stdout
-    assert "etcd-node seat" in seat.text("create")
+    assert "etcd-node join" in seat.text("create")
     assert not {"connection", "stdin"} & set(seat.inputs)
     assert seat.text("stdin") == ""
     place = found.command("etcd-1-place")

@@ -82,13 +82,6 @@ def test_what_the_ca_and_the_files_are_names_a_rollout() -> None:
     assert len(names) == 3
 
 
-def test_the_node_program_is_one_file() -> None:
-    program = render.node_program()
-    assert program.startswith("#!/bin/sh\n")
-    assert program.endswith('main "$@"\n')
-    assert program.count("#!/bin/sh\n# etcd-node") == 1
-
-
 def test_settings_reach_the_configuration() -> None:
     model = cluster(1)
     settings = dataclasses.replace(
