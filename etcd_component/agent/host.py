@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 _LISTENING = "0A"
+_LONGEST_WAY = 400
+"""Steps; links in a circle have no end."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -121,7 +123,7 @@ def mounts() -> list[Mount]:
 
 def mount_of(path: Path) -> Mount | None:
     """The mount that an absolute path without links is on."""
-    found = [one for one in mounts() if _is_below(str(path), one.point)]
+    found = [one for one in mounts() if is_below(str(path), one.point)]
     deepest = max((len(one.point) for one in found), default=0)
     return next((one for one in reversed(found) if len(one.point) == deepest), None)
 
@@ -142,7 +144,7 @@ def missing_mount(data: Path) -> str:
             continue
         # `none` and `swap` are no places.
         point = _unescaped(columns[1]).rstrip("/")
-        if point.startswith("/") and _is_below(str(data), point) and point not in mounted:
+        if point.startswith("/") and is_below(str(data), point) and point not in mounted:
             return point
     return ""
 
@@ -153,7 +155,25 @@ def file_system_type(path: Path) -> str:
     return found.kind if found else ""
 
 
-def _is_below(path: str, point: str) -> bool:
+def visited(path: Path) -> list[str]:
+    """All that is looked at on the way to an absolute path, itself included: links, and theirs."""
+    left, here, found = list(reversed(path.parts[1:])), Path("/"), ["/"]
+    while left and len(found) < _LONGEST_WAY:
+        part = left.pop()
+        if part == "..":
+            here = here.parent
+            continue
+        here /= part
+        found.append(str(here))
+        if here.is_symlink():
+            target = Path(files.link_target(here))
+            here = Path("/") if target.is_absolute() else here.parent
+            left.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
+    return found
+
+
+def is_below(path: str, point: str) -> bool:
+    """Whether a path is that directory, or in it."""
     return f"{path}/".startswith(f"{point.rstrip('/')}/")
 
 

@@ -17,10 +17,11 @@ _LIMIT = 1 << 16
 
 @dataclass(frozen=True)
 class User:
-    """A user and its group, by number."""
+    """A user and its groups, by number."""
 
     uid: int
     gid: int
+    groups: tuple[int, ...] = ()
 
 
 def user(name: str) -> User:
@@ -29,7 +30,7 @@ def user(name: str) -> User:
         found = pwd.getpwnam(name)
     except KeyError:
         return User(NOBODY, NOBODY)
-    return User(found.pw_uid, found.pw_gid)
+    return User(found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
 
 
 def run_as(who: User, do: Callable[[], str]) -> str:
@@ -55,7 +56,7 @@ def run_as(who: User, do: Callable[[], str]) -> str:
 def _be(who: User, do: Callable[[], str], writing: int) -> NoReturn:
     answer = "failed::"
     try:
-        os.setgroups([])
+        os.setgroups(who.groups)
         os.setgid(who.gid)
         os.setuid(who.uid)
         os.umask(0o077)

@@ -11,6 +11,8 @@ from etcd_component.agent.output import refuse, say, warn
 from etcd_component.agent.paths import Paths, clusters
 from etcd_component.agent.preflight import (
     disk,
+    eyes,
+    leftovers,
     machine,
     network,
     ownership,
@@ -31,6 +33,13 @@ _CHECKS: tuple[Callable[[Subject], Iterable[Finding | Remark]], ...] = (
     network.ports,
     ownership.data,
     ownership.unit_file,
+    eyes.hidden,
+    eyes.way,
+    eyes.system,
+    eyes.programs,
+    leftovers.user,
+    leftovers.drop_ins,
+    disk.mounted,
     disk.room,
     disk.kind,
     disk.quota,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import host
+from etcd_component.agent import files, host
 from etcd_component.agent.finding import Finding, Remark
 
 if TYPE_CHECKING:
@@ -93,6 +93,16 @@ def kind(subject: Subject) -> Iterator[Finding | Remark]:
         yield Remark(f"{problem}; the member is lost with it")
     else:
         yield Finding(problem, "choose an etcd_data on a disk")
+
+
+def mounted(subject: Subject) -> Iterator[Finding]:
+    """A disk that comes later hides what was written before. `join` asks for a member's own."""
+    point = host.missing_mount(subject.data)
+    if point and not files.has_content(subject.paths.membership):
+        yield Finding(
+            f"/etc/fstab has a disk for {point}, and it is not mounted",
+            f"mount it (`mount {point}`), or take its line out of /etc/fstab",
+        )
 
 
 def quota(subject: Subject) -> Iterator[Finding | Remark]:
