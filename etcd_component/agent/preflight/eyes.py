@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import host, privileges, software
+from etcd_component.agent import files, host, privileges, software
 from etcd_component.agent.finding import Finding
 from etcd_component.agent.paths import PROGRAM, RUN, SOFTWARE, UNITS, VERSIONS
 
@@ -61,13 +61,18 @@ def way(subject: Subject) -> Iterator[Finding]:
     found = dict(zip(ways, privileges.run_as(privileges.user("etcd"), closed).split("\n")))
     for target, path in found.items():
         if path:
-            mode, verb = Path(path).stat().st_mode & 0o777, "enter" if target != path else "run"
+            verb = "run" if path == str(target) else "enter"
             other = ", or choose another etcd_data" if target == subject.data else ""
             yield Finding(
-                f"the user etcd may not {verb} {path} (mode {mode:o}, of {Path(path).owner()}),"
+                f"the user etcd may not {verb} {path} ({_rights(Path(path))}),"
                 f" which is on the way to {target}",
                 f"chmod o+x {path}{other}",
             )
+
+
+def _rights(path: Path) -> str:
+    found = path.stat()
+    return f"mode {found.st_mode & 0o7777:o}, of {files.user_name(found.st_uid)}"
 
 
 def system(subject: Subject) -> Iterator[Finding]:

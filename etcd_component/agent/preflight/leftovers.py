@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import pwd
 import re
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from etcd_component.agent import files
 from etcd_component.agent.finding import Finding, Remark
+from etcd_component.agent.user import USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,16 +36,16 @@ _DECISIVE = re.compile(
 
 def user(_subject: Subject) -> Iterator[Finding]:
     """A user or group that is root by another name. Any other shape is put right, or runs."""
-    ids = {
-        "user": [one.pw_uid for one in pwd.getpwall() if one.pw_name == "etcd"],
-        "group": [one.gr_gid for one in grp.getgrall() if one.gr_name == "etcd"],
-    }
-    for what, numbers in ids.items():
-        if 0 in numbers:
-            yield Finding(
-                f"the {what} etcd has the number 0, so etcd would have the rights of root",
-                f"remove or rename that {what}",
-            )
+    for what, number in (
+        ("user", lambda: pwd.getpwnam(USER).pw_uid),
+        ("group", lambda: grp.getgrnam(USER).gr_gid),
+    ):
+        with contextlib.suppress(KeyError):
+            if number() == 0:
+                yield Finding(
+                    f"the {what} {USER} has the number 0, so etcd would have the rights of root",
+                    f"remove or rename that {what}",
+                )
 
 
 def drop_ins(subject: Subject) -> Iterator[Finding | Remark]:
