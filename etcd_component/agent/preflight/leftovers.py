@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import pwd
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import files
+from etcd_component.agent import files, privileges
 from etcd_component.agent.finding import Finding, Remark
 from etcd_component.agent.user import USER
 
@@ -36,16 +35,15 @@ _DECISIVE = re.compile(
 
 def user(_subject: Subject) -> Iterator[Finding]:
     """A user or group that is root by another name. Any other shape is put right, or runs."""
-    for what, number in (
-        ("user", lambda: pwd.getpwnam(USER).pw_uid),
-        ("group", lambda: grp.getgrnam(USER).gr_gid),
-    ):
-        with contextlib.suppress(KeyError):
-            if number() == 0:
-                yield Finding(
-                    f"the {what} {USER} has the number 0, so etcd would have the rights of root",
-                    f"remove or rename that {what}",
-                )
+    numbers = {"user": privileges.user(USER).uid}
+    with contextlib.suppress(KeyError):
+        numbers["group"] = grp.getgrnam(USER).gr_gid
+    for what, number in numbers.items():
+        if number == 0:
+            yield Finding(
+                f"the {what} {USER} has the number 0, so etcd would have the rights of root",
+                f"remove or rename that {what}",
+            )
 
 
 def drop_ins(subject: Subject) -> Iterator[Finding | Remark]:
