@@ -46,7 +46,7 @@ class Transfer:
     """0 while it is not known, and where the mirror does not say."""
     sha256: str = ""
     """Of the whole, in hexadecimal, when all is there."""
-    error: DownloadFailed | None = None
+    error: Exception | None = None
     abandoned: bool = False
 
 
@@ -149,6 +149,8 @@ def _work(address: Address, into: Path, transfer: Transfer, connect: float, answ
         reason = mirror.reason(error)
         passes = mirror.may_pass(error) and not address.url.startswith("file:")
         transfer.error = (Passing if passes else DownloadFailed)(reason)
+    except Exception as error:  # noqa: BLE001 - the other thread raises it
+        transfer.error = error
 
 
 def _copy(read: Callable[[int], bytes], into: Path, transfer: Transfer) -> None:

@@ -64,7 +64,7 @@ def _install_deb(version: str) -> None:
         "apt-get update fails; mend the machine's package sources, or set etcd_install to archive",
     )
     candidate = _candidate()
-    if not re.fullmatch(rf"{re.escape(version)}([-+~].*)?", candidate):
+    if not has_version(candidate, version):
         refuse(
             f"the distribution offers etcd-server {candidate or 'nowhere'}, but etcd_version is"
             f" {version}; nothing was installed. Set etcd_version to what it offers, if that is not"
@@ -96,6 +96,11 @@ def _candidate() -> str:
     policy = process.run("apt-cache", "policy", "etcd-server").out
     found = re.search(r"^ *Candidate: (.*)$", policy, re.MULTILINE)
     return found[1] if found else ""
+
+
+def has_version(candidate: str, version: str) -> bool:
+    """Whether a package of this version of Debian's has that version of etcd."""
+    return re.fullmatch(rf"{re.escape(version)}([-+~].*)?", candidate) is not None
 
 
 def _require(done: Done, otherwise: str) -> None:
