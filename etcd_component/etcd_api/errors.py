@@ -133,7 +133,6 @@ MESSAGES: tuple[tuple[str, type[EtcdError]], ...] = (
     ("timed out", Passing),
     ("leader changed", Passing),
     ("no leader", Passing),
-    ("server stopped", Passing),
     ("stopped", Passing),
     ("too many requests", Passing),
 )
