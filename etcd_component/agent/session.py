@@ -12,6 +12,7 @@ from etcd_component.etcd_api.errors import (
     ApiError,
     AuthNotEnabled,
     EtcdError,
+    NoLogin,
     TokenInvalid,
     UnexpectedAnswer,
     WrongPassword,
@@ -163,15 +164,15 @@ class Session:
         connection = self.client.connection(url)
         try:
             return connection.call(method, body, self.token_at(url), seconds)
-        except TokenInvalid as error:
+        except (TokenInvalid, NoLogin) as error:
+            # Without a login: authentication was switched on since.
             try:
                 token = self._token_of(url)
             except ApiError:
                 raise error from None
+            self._tokens[url] = token
             if url == self.endpoint:
                 self.token = token
-            else:
-                self._tokens[url] = token
             return connection.call(method, body, token, seconds)
 
     def token_at(self, url: str) -> str:
