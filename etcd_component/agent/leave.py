@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import configuration, files, mark, membership, systemd
+from etcd_component.agent import configuration, files, leadership, mark, membership, systemd
 from etcd_component.agent.client import SHORT, Client
 from etcd_component.agent.decide import leaving
 from etcd_component.agent.instance import Instance
@@ -149,8 +149,7 @@ def _handover_error(session: Session, instance: Instance, own: Member) -> ApiErr
         if status.leader != own.id:
             return None
         # The endpoint is another voter's, which has just shown that it is healthy.
-        target = {"targetID": str(status.member_id)}
-        session.call("maintenance/transfer-leadership", target, own.client_url)
+        leadership.hand_over(session, own.client_url, status.member_id)
     except ApiError as error:
         return error
     say(f"{instance.name}: handed the leadership over")

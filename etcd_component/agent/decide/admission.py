@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etcd_component.agent.decide.joining import Refuse
 from etcd_component.agent.instance import parse_peers
-from etcd_component.etcd_api.quorum import quorum
+from etcd_component.etcd_api.quorum import may_remove, quorum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def objection_to_removal(name: str, voters: int, healthy: int, absent: Sequence[
     """
     if voters < 1:
         return "the member list of the others cannot be read; nothing was changed"
-    if healthy >= quorum(voters):
+    if may_remove(voters, healthy):
         return ""
     if voters <= 2:  # noqa: PLR2004
         cure = f"A cluster of {voters} can spare nobody: restore a snapshot into a new cluster"

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etcd_component.etcd_api import quorum
 from etcd_component.etcd_api.members import NOSPACE
 
 if TYPE_CHECKING:
@@ -90,21 +91,22 @@ def decide(view: View) -> Pass | Wait:
         return Wait(fault)
     assert view.members is not None
     assert view.reference is not None
-    ailing, abandoned, voters = [], [], []
+    ailing, abandoned, voters, faults = [], [], [], []
     own = next((one for one in view.members if set(one.peer_urls) & set(view.peer_urls)), None)
     seen = {one.member.id: one for one in view.others}
     for member in view.members:
         if member is own:
             continue
         fault = _fault(seen.get(member.id, Seen(member, error="nothing")), view.reference)
-        if member.is_voter and fault:
-            return Wait(fault)
         if member.is_voter:
             voters.append(member)
+            faults += [fault] if fault else []
         elif not member.started:
             abandoned.append(member)
         elif fault:
             ailing.append(fault)
+    if not quorum.may_restart(len(voters) + 1, len(voters) - len(faults)):
+        return Wait(faults[0])
     if own is None:
         return Wait(f"{view.endpoint} does not list {view.name} as a member")
     leads = view.reference.leader == own.id

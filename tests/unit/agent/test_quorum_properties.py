@@ -13,8 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from etcd_component.agent.decide import gate
+from etcd_component.agent.decide.admission import objection_to_removal
 from etcd_component.agent.decide.leaving import Observed, Remove, leave, remove_lost
 from etcd_component.etcd_api import quorum
+from etcd_component.etcd_api.members import MemberStatus
 from tests.unit.agent.fake_etcd import member
 
 MOST = 9
@@ -77,10 +80,30 @@ class Cluster:
 
     def may_rejoin(self, machine: Machine) -> bool:
         """Remove it and add it again, which is what one does that has lost its data."""
-        return quorum.may_remove(self.voters, self.healthy_others(machine))
+        healthy = self.healthy_others(machine)
+        return not objection_to_removal("etcd-1", self.voters, healthy, ())
 
     def may_restart(self, machine: Machine) -> bool:
-        return quorum.may_restart(self.voters, self.healthy_others(machine))
+        return isinstance(gate.decide(self.view(machine)), gate.Pass)
+
+    def view(self, machine: Machine) -> gate.View:
+        """As the member that is to restart sees all."""
+        own = member(machine.number, learner=machine.learner)
+        status = MemberStatus(0, 7, machine.number, 3, 40, 40, 20480, False, (), "")
+        return gate.View(
+            name=own.name,
+            peer_urls=own.peer_urls,
+            endpoint=own.client_url,
+            members=tuple(member(one.number, learner=one.learner) for one in self.machines),
+            alarms=(),
+            reference=status,
+            others=tuple(
+                gate.Seen(one.member, status, ready=True)
+                if one.healthy
+                else gate.Seen(one.member, error="no answer in time")
+                for one in self.others(machine)
+            ),
+        )
 
     def without(self, machine: Machine) -> Cluster:
         return Cluster(tuple(one for one in self.machines if one.number != machine.number))
@@ -222,8 +245,8 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=80,
-    stateful_step_count=30,
+    max_examples=40,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
