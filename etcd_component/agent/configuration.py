@@ -132,8 +132,9 @@ def _own_all(directory: Path, user: int, group: int) -> None:
 
     Nobody's links are followed, whatever is done to them meanwhile.
     """
-    if directory.is_dir():
-        os.chown(directory, user, group, follow_symlinks=False)
+    if not directory.is_dir():
+        return
+    os.chown(directory, user, group, follow_symlinks=False)
     for _, folders, names, descriptor in os.fwalk(directory):
         for name in (*folders, *names):
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
