@@ -139,7 +139,8 @@ class _Kept:
         found: Mapping[str, Any] = _revealed(self.part(kind, name, "outputs").get("desired") or {})
         if found and found.get("schema") != desired.SCHEMA:
             raise CannotRead(
-                f"another version of this program has written what {name} should be; run `pulumi up`"
+                f"what {name} should be was written by another version of this program; run"
+                " `pulumi up`"
             )
         return found
 

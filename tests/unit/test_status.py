@@ -616,7 +616,7 @@ def test_keys_are_in_files_that_nobody_else_can_read(tmp_path: Path) -> None:
 
 def test_an_agent_s_key_needs_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with pytest.raises(machines.NotLookedAt, match="no agent runs here"):
+    with pytest.raises(NotLookedAt, match="no agent runs here"):
         machines.prepare(login(private_key=None, agent=True), tmp_path / "x")
 
 
@@ -715,6 +715,7 @@ def test_users_and_roles_are_compared_with_what_was_declared(with_access: Seen) 
         ("nobody declared user stranger and role by hand", "", True),
     ]
     wanted = with_access.cluster.access
+    assert wanted is not None
     (other,) = access.differences(wanted, access.Access(wanted.users, {"app": frozenset()}))
     assert other == "role app has other permissions than were declared"
     (gone,) = access.differences(wanted, access.Access({}, wanted.roles))
