@@ -124,6 +124,7 @@ def test_a_file_that_somebody_changes_shows(machine: Machine) -> None:
 def test_nobody_s_links_are_followed_when_data_change_their_owner(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    configuration._own_all(machine.root / "data/member", os.getuid(), os.getgid())
     machine.have_data()
     outside = machine.root / "outside"
     machine.write(outside / "file", "")
