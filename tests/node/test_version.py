@@ -11,11 +11,11 @@ from tests.node.members import HURRY, Members, eventually, in_parallel, program
 
 OLD = """\
 from etcd_component.agent.decide import version
-version.REVERSIBLE = (3, 6, 99)
+version.FLOORS["3.7"] = "3.6.99"
 """
 CARELESS = """\
-from etcd_component.agent import snapshot
-snapshot.leave_old_entries_behind = lambda *args: None
+from etcd_component.agent import old_entries
+old_entries.must_be_left_behind = lambda *args: False
 """
 HURRIED = {**HURRY, "survey": 2}
 SNAPSHOTS = "/var/lib/etcd-node/etcd"
