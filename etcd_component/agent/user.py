@@ -12,8 +12,11 @@ USER = "etcd"
 
 
 def make_user() -> None:
-    """Have that user on this machine. Raises Refusal."""
+    """Have that user on this machine, and its group. Raises Refusal."""
     if files.user_exists(USER):
+        # Somebody may have made it in another group; files and the unit name its own.
+        if not _group_exists() and not run("groupadd", "--system", USER).ok and not _group_exists():
+            refuse(f"the group {USER} cannot be made. Make it by hand, and run this again")
         return
     done = run(
         "useradd",

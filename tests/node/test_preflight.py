@@ -63,8 +63,11 @@ FOUND = {
     "address": ("", {"address": f"{SUBNET}.99"}, f"the address {SUBNET}.99 is not on this machine"),
     "ipv6 address": ("", {"address": "fd00::99"}, "the address fd00::99 is not on this machine"),
     "name": ("", {"address": "beef.cafe.invalid"}, "the name beef.cafe.invalid cannot be resolved"),
-    "program": ("mount --bind /etc/hosts /usr/bin/tar", {}, "these programs are missing: tar"),
-    "lock program": ("mount --bind /etc/hosts /usr/bin/timeout", {}, "are missing: timeout"),
+    "program": (
+        "mount --bind /etc/hosts /usr/sbin/useradd",
+        {},
+        "these programs are missing: useradd",
+    ),
     "slow clock": ("", {"clock": "+60"}, " s behind the machine that runs Pulumi"),
     "fast clock": ("", {"clock": "-2000"}, " s ahead of the machine that runs Pulumi"),
     "full disk": (
@@ -94,7 +97,7 @@ def test_each_unfitness_is_found_with_its_cure(one: Members, case: str) -> None:
         replaced = {"clock": str(int(time.time()) + int(clock))}
     one.shell(1, script)
     code, said = preflight(one, **replaced)
-    one.shell(1, "umount /usr/bin/tar /usr/bin/timeout /data", check=False)
+    one.shell(1, "umount /usr/sbin/useradd /data", check=False)
 
     assert code == 1
     assert "this machine cannot be etcd-1 yet; nothing was changed" in said

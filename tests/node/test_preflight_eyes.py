@@ -32,7 +32,7 @@ OBSTACLES = {
     # With ProtectHome=yes the unit fails with 226/NAMESPACE, or finds nothing.
     "data in /home": Obstacle(
         "",
-        "/home/etcd leads through /home/etcd, which etcd does not see: its unit has ProtectHome=yes",
+        "/home/etcd leads through /home/etcd, which etcd does not see: its unit has ProtectHome",
         "choose an etcd_data outside of /home",
         options={"data": "/home/etcd"},
     ),

@@ -69,7 +69,8 @@ def test_data_and_programs_stay_when_they_are_to_stay(cluster: Cluster) -> None:
 def test_data_on_a_disk_of_their_own_are_erased(cluster: Cluster) -> None:
     one = cluster(1)
     one.shell(
-        1, "mkdir -p /data/etcd && mount -t tmpfs none /data/etcd && mkdir /data/etcd/lost+found"
+        1,
+        "mkdir -p /data/etcd /data/disk/lost+found && mount --bind /data/disk /data/etcd",
     )
     preflight = ["--name", "etcd-1", "--address", f"{SUBNET}.10", "--data", "/data/etcd"]
     one.send_program(1)
@@ -116,3 +117,38 @@ def test_erasing_twice_or_nothing_is_no_error(cluster: Cluster) -> None:
     assert "etcd is off this machine" in one.uninstall(1, *ALL).stdout
     one.send_program(1)
     one.uninstall(1, *ALL)
+
+
+def test_what_others_put_into_our_directories_stays_and_is_named(cluster: Cluster) -> None:
+    """Ours is what etcd-node put there, by its name, and not all that is near it."""
+    one = cluster(1)
+    theirs = (
+        "/etc/etcd/etcd.conf /etc/etcd/ssl/ca.pem /etc/etcd/etcd/notes.txt /opt/etcd/backup.sh"
+        " /opt/etcd/versions/3.6.16/bin/etcd.patched /var/lib/etcd-node/etcd/mine.db"
+    )
+    one.shell(1, f"for f in {theirs}; do mkdir -p ${{f%/*}}; echo mine >$f; done")
+    one.found()
+    try:
+        done = one.uninstall(1, *ALL)
+        assert "What is not etcd-node's stays: /etc/etcd/etcd.conf, " in done.stdout
+        named = "/etc/etcd/ssl/ca.pem", "/etc/etcd/etcd/notes.txt", "/opt/etcd/backup.sh"
+        for file in named:
+            assert file in done.stdout
+        assert sorted(
+            one.shell(1, "find /etc/etcd /opt/etcd /var/lib/etcd-node -type f").split()
+        ) == (sorted(theirs.split()))
+        assert one.shell(1, "ls /usr/local/sbin/etcd-node /data; id etcd", check=False) == ""
+        # They make no cluster: whoever comes next finds a machine of nobody.
+        one.send_program(1)
+        assert "is claimed" in one.claim(1).stdout
+    finally:
+        one.shell(1, "rm -rf /opt/etcd/backup.sh /opt/etcd/versions/3.6.16 /var/lib/etcd-node")
+
+
+def test_a_unit_of_the_same_name_that_is_somebody_else_s_stays(cluster: Cluster) -> None:
+    one = cluster(1)
+    one.send_program(1)
+    one.claim(1)
+    one.shell(1, "echo '[Service]' >/etc/systemd/system/etcd.service")
+    one.uninstall(1, *ALL)
+    assert one.shell(1, "cat /etc/systemd/system/etcd.service") == "[Service]"
