@@ -34,6 +34,8 @@ from etcd_component.agent.paths import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from etcd_component.agent.frame import Run
     from etcd_component.agent.options import Options
 
@@ -93,10 +95,18 @@ def run(run: Run) -> None:
     )
     _remove_what_is_shared(removal)
     locking.forget(run.program.directory, paths.cluster, "machine")
-    stays = own_files.staying([paths.etc])
-    if not clusters() and removal.options.remove_software:
-        stays = own_files.staying([CONFIGURATIONS, SOFTWARE])
-    say(f"{removal.name or paths.cluster} is off this machine.{''.join(removal.kept)}{stays}")
+    kept = "".join([*removal.kept, own_files.staying(_emptied(removal))])
+    say(f"{removal.name or paths.cluster} is off this machine.{kept}")
+
+
+def _emptied(removal: _Removal) -> Iterator[Path]:
+    """Directories in which nothing of ours is left."""
+    is_last = not clusters()
+    yield CONFIGURATIONS if is_last else removal.paths.etc
+    if is_last and removal.options.remove_software:
+        yield SOFTWARE
+    if removal.options.remove_data and removal.is_known:
+        yield removal.paths.snapshots
 
 
 def _found(run: Run) -> _Removal:

@@ -122,21 +122,22 @@ def test_erasing_twice_or_nothing_is_no_error(cluster: Cluster) -> None:
 def test_what_others_put_into_our_directories_stays_and_is_named(cluster: Cluster) -> None:
     """Ours is what etcd-node put there, by its name, and not all that is near it."""
     one = cluster(1)
-    theirs = (
-        "/etc/etcd/etcd.conf /etc/etcd/ssl/ca.pem /etc/etcd/etcd/notes.txt /opt/etcd/backup.sh"
-        " /opt/etcd/versions/3.6.16/bin/etcd.patched /var/lib/etcd-node/etcd/mine.db"
-    )
-    one.shell(1, f"for f in {theirs}; do mkdir -p ${{f%/*}}; echo mine >$f; done")
+    before = ["/etc/etcd/etcd.conf", "/etc/etcd/etcd/notes.txt", "/etc/etcd/ssl/ca.pem"]
+    later = [
+        "/opt/etcd/backup.sh",
+        "/opt/etcd/versions/3.6.16/bin/etcd.patched",
+        "/var/lib/etcd-node/etcd/mine.db",
+    ]
+    put = "for f in {}; do mkdir -p ${{f%/*}}; echo mine >$f; done"
+    one.shell(1, put.format(" ".join(before)))
     one.found()
+    one.shell(1, put.format(" ".join(later)))
     try:
         done = one.uninstall(1, *ALL)
-        assert "What is not etcd-node's stays: /etc/etcd/etcd.conf, " in done.stdout
-        named = "/etc/etcd/ssl/ca.pem", "/etc/etcd/etcd/notes.txt", "/opt/etcd/backup.sh"
-        for file in named:
-            assert file in done.stdout
-        assert sorted(
-            one.shell(1, "find /etc/etcd /opt/etcd /var/lib/etcd-node -type f").split()
-        ) == (sorted(theirs.split()))
+        assert "What is not etcd-node's stays: /etc/etcd/etcd/notes.txt, " in done.stdout
+        assert "/opt/etcd/versions/3.6.16/bin/etcd.patched and 1 more." in done.stdout
+        left = one.shell(1, "find /etc/etcd /opt/etcd /var/lib/etcd-node -type f")
+        assert set(left.split()) == {*before, *later}
         assert one.shell(1, "ls /usr/local/sbin/etcd-node /data; id etcd", check=False) == ""
         # They make no cluster: whoever comes next finds a machine of nobody.
         one.send_program(1)
