@@ -7,13 +7,7 @@ import pwd
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import claim, etcdctl, files, host, mark, systemd, version_change
-from etcd_component.agent.composition import (
-    compose,
-    composition,
-    is_composed,
-    write_joined,
-    write_joining,
-)
+from etcd_component.agent.composition import compose
 from etcd_component.agent.drift import note_as_put
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.output import refuse, say
@@ -26,16 +20,6 @@ if TYPE_CHECKING:
 
     from etcd_component.agent.decide.version import Change
     from etcd_component.agent.frame import Run
-
-__all__ = [
-    "compose",
-    "composition",
-    "is_composed",
-    "own_data_directory",
-    "run",
-    "write_joined",
-    "write_joining",
-]
 
 _IDENTIFYING = ("name", "data-dir", "initial-advertise-peer-urls")
 """A member is its peer URL and its data: with another of either, it would be somebody new."""

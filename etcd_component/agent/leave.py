@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import configuration, files, leadership, mark, membership, systemd
+from etcd_component.agent import composition, files, leadership, mark, membership, systemd
 from etcd_component.agent.client import SHORT, Client
 from etcd_component.agent.decide import leaving
 from etcd_component.agent.instance import Instance
@@ -167,7 +167,7 @@ def _stop(instance: Instance) -> None:
     # It is known to have left until it is uninstalled, or joins again by way of those that it knew.
     files.atomic_write(paths.left, files.read_text(paths.known_peers))
     files.remove(paths.membership, paths.known_peers, paths.rejoined, paths.bootstrapping)
-    configuration.compose(paths)
+    composition.compose(paths)
     if instance.real.is_dir():
         today = datetime.now(timezone.utc).astimezone().date()
         mark.write(instance, left=today.isoformat())
