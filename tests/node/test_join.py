@@ -1,4 +1,4 @@
-"""Taking the seat: founding, joining, coming back, and refusing."""
+"""Becoming a member: bootstrap, join, come back, or refuse."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def test_a_seat_that_is_taken_again_changes_nothing(cluster: Cluster) -> None:
     assert one.pid(1) == process
 
 
-def test_the_first_founder_waits_for_the_others_and_names_them(cluster: Cluster) -> None:
-    three = prepared(cluster(3))
+def test_a_founder_waits_for_others_that_have_begun(cluster: Cluster) -> None:
+    """Longer than for those that have not: these may come after it only."""
+    three = prepared(cluster(3, waits={"founders": 60}))
     first = three.begin_join(1, founders=three.everyone)
     eventually("the first founder has started", lambda: three.starts(1))
     three.shell(1, "sleep 5.5")
@@ -45,18 +46,68 @@ def test_the_first_founder_waits_for_the_others_and_names_them(cluster: Cluster)
     assert first.returncode == 0
     assert "waiting for the others" in told
     assert f"etcd-3 at {three.instance(3).peer_url}: not-running" in told
+    assert "founded the cluster with 2 other members; runs, voter" in told
     assert three.roles() == VOTERS
 
 
-def test_a_founder_that_nobody_follows_gives_up_and_can_be_continued(cluster: Cluster) -> None:
+def test_founders_form_a_cluster_one_after_another(cluster: Cluster) -> None:
+    """As with `pulumi up --parallel 1`, where no step begins before the last one is done."""
+    three = prepared(cluster(3))
+    first = three.join(1, founders=three.everyone)
+    assert "etcd-1: started as a founder; etcd-2, etcd-3 have not begun yet" in first.stdout
+    process = three.pid(1)
+    # Run again, it is the same; and it may not begin anew meanwhile.
+    again = three.join(1, founders=three.everyone)
+    assert "etcd-1: started as a founder; etcd-2, etcd-3 have not begun yet" in again.stdout
+    assert three.pid(1) == process
+    assert "founded the cluster" in three.join(2, founders=three.everyone).stdout
+    assert "joined the cluster; runs, voter" in three.join(3, founders=three.everyone).stdout
+    assert three.roles() == VOTERS
+    assert len(three.cluster_ids()) == 1
+    assert initial_state(three, 1) == "new"
+
+    assert "no restart" in three.rollout(1).stdout
+    assert three.pid(1) == process
+    assert [initial_state(three, seq) for seq in three.everyone] == ["existing"] * 3
+
+
+def test_a_founder_that_began_first_keeps_its_data_or_never_begins_again(cluster: Cluster) -> None:
     three = prepared(cluster(3, waits=HURRY))
-    alone = three.join(1, founders=three.everyone, check=False)
-
-    assert alone.returncode == 1
-    assert "waiting for a quorum" in alone.stderr
-    assert f"etcd-2 at {three.instance(2).peer_url}: not-running" in alone.stderr
-    in_parallel(lambda seq: three.join(seq, founders=three.everyone), three.everyone)
+    three.join(1, founders=three.everyone)
+    # Its machine boots, with its data; nobody else has begun.
+    three.shell(1, "systemctl stop etcd; systemctl start --no-block etcd")
+    eventually("it goes on", lambda: three.starts(1))
+    # And now without them.
+    three.wipe(1)
+    three.shell(1, "timeout 10 systemctl start etcd; systemctl stop etcd", check=False)
+    assert three.shell(1, "ls /data/etcd/member/wal 2>/dev/null", check=False) == ""
+    refused = three.join(1, founders=three.everyone, check=False)
+    assert refused.returncode == 1
+    assert "it began as a founder before" in refused.stderr
+    assert not three.starts(1)
+    # The others can form the cluster, and then it joins them.
+    in_parallel(lambda seq: three.join(seq, founders=three.everyone), [2, 3])
+    eventually("both see each other", lambda: len(three.roles(2)) == 3)
+    assert "joined the cluster" in three.join(1, founders=three.everyone).stdout
     assert three.roles() == VOTERS
+
+
+def test_one_that_is_no_founder_waits_for_the_founders(cluster: Cluster) -> None:
+    three = prepared(cluster(3))
+    three.join(1, founders=[1, 2])
+    third = three.begin_join(3, founders=[1, 2])
+    three.shell(3, "sleep 2")
+    assert not three.starts(3)
+    three.join(2, founders=[1, 2])
+    told, _ = third.communicate()
+    assert third.returncode == 0, told
+    assert "joined the cluster; runs, voter" in told
+    assert three.roles() == VOTERS
+
+
+def initial_state(members: Members, seq: int) -> str:
+    text = members.shell(seq, "grep '^initial-cluster-state' /etc/etcd/etcd/etcd.yaml")
+    return text.partition(": ")[2]
 
 
 def test_founding_is_refused_while_a_founder_cannot_be_asked(cluster: Cluster, nodes: Lab) -> None:
