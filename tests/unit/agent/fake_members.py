@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etcd_component.etcd_api.errors import ApiError, ConnectionRefused
 from etcd_component.etcd_api.members import Alarm, Member, MemberStatus, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass
@@ -81,7 +83,7 @@ class FakeSession:
         return {}
 
 
-def _said(answer: Any) -> Any:
+def _said(answer: _Answer | ApiError) -> _Answer:
     if isinstance(answer, ApiError):
         raise answer
     return answer

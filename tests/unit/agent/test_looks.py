@@ -86,7 +86,7 @@ def test_why_a_member_has_no_status_is_seen() -> None:
 
 def test_quotas_are_looked_at_when_an_alarm_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     quota = {("https://one:2379", "/metrics"): "etcd_server_quota_backend_bytes 8.5e+09\n"}
-    monkeypatch.setattr(gate.files, "read_text", lambda path: "quota-backend-bytes: 9000000000\n")
+    monkeypatch.setattr("etcd_component.agent.files.read_text", lambda path: "quota-backend-bytes: 9000000000\n")
     seen = observe(FakeMembers(texts=quota), healthy(raised=(Alarm(2, "NOSPACE"),)))
     assert (seen.quota, seen.wanted_quota) == (8.5e9, 9_000_000_000)
     assert observe(FakeMembers(texts=quota), healthy()).quota is None
@@ -99,9 +99,9 @@ def test_quotas_are_looked_at_when_an_alarm_is_raised(monkeypatch: pytest.Monkey
 def passing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The gate, with nothing to wait for."""
     monkeypatch.setattr(Paths, "started", property(lambda paths: tmp_path / "run" / "etcd.started"))
-    monkeypatch.setattr(gate.start, "files_say", lambda paths: "something")
+    monkeypatch.setattr("etcd_component.agent.start.files_say", lambda paths: "something")
     active = {"now": True}
-    monkeypatch.setattr(gate.systemd, "is_active", lambda unit: active["now"])
+    monkeypatch.setattr("etcd_component.agent.systemd.is_active", lambda unit: active["now"])
 
     def run(session: FakeSession, *, runs: bool = True) -> Any:
         active["now"] = runs
@@ -198,7 +198,7 @@ def test_streams_to_a_restarted_member_are_counted(text: str, expected: int | No
 def test_a_restarted_member_that_is_not_seen_leaves_the_others_alone(
     monkeypatch: pytest.MonkeyPatch, listed: tuple[Member, ...] | None, said: str
 ) -> None:
-    monkeypatch.setattr(gate.systemd, "journal_tail", lambda unit: "the end")
+    monkeypatch.setattr("etcd_component.agent.systemd.journal_tail", lambda unit: "the end")
     client = FakeMembers(lists={"https://one:2380": listed} if listed else {})
     one: Any = SimpleNamespace(waits=Waits(settle=0))
     with pytest.raises(Refusal) as refused:
