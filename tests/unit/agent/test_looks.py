@@ -86,7 +86,9 @@ def test_why_a_member_has_no_status_is_seen() -> None:
 
 def test_quotas_are_looked_at_when_an_alarm_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     quota = {("https://one:2379", "/metrics"): "etcd_server_quota_backend_bytes 8.5e+09\n"}
-    monkeypatch.setattr("etcd_component.agent.files.read_text", lambda path: "quota-backend-bytes: 9000000000\n")
+    monkeypatch.setattr(
+        "etcd_component.agent.files.read_text", lambda path: "quota-backend-bytes: 9000000000\n"
+    )
     seen = observe(FakeMembers(texts=quota), healthy(raised=(Alarm(2, "NOSPACE"),)))
     assert (seen.quota, seen.wanted_quota) == (8.5e9, 9_000_000_000)
     assert observe(FakeMembers(texts=quota), healthy()).quota is None
