@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from etcd_component import packing, render
-from etcd_component.status.asked import ask, ask_cluster, direct
-from etcd_component.status.machines import Facts, parse
+from etcd_component import contact, packing, render
+from etcd_component.etcd_api.connection import dial
+from etcd_component.status.asked import ask, ask_cluster
+from etcd_component.status.facts import Facts, parse
 from tests.node.conftest import Cluster
 from tests.node.members import PASSWORD, Members, eventually, in_parallel
 
 
 def status(members: Members, seq: int = 1) -> str:
-    return members.run(seq, "status").stdout
+    return members.run(seq, "status", check=False).stdout
 
 
 def test_a_healthy_member_is_described(three: Members) -> None:
@@ -31,6 +32,8 @@ def test_a_healthy_member_is_described(three: Members) -> None:
     assert f"voter   runs, this one at {three.instance(1).peer_url}" in lines["etcd-1"]
     assert f"leader  runs at {three.instance(2).peer_url}" in lines["etcd-2"]
     assert f"{int(three.member_id(3)):016x}" in lines["etcd-3"]
+    assert "quorum      3 of 3 voters up, 2 needed; etcd-2 leads\n" in said
+    assert three.run(1, "status").returncode == 0
 
 
 def test_what_is_not_well_is_described(cluster: Cluster) -> None:
@@ -43,6 +46,8 @@ def test_what_is_not_well_is_described(cluster: Cluster) -> None:
     assert "files       differ from what runs; `pulumi up` rolls them out\n" in said
     assert f"voter   not-running at {three.instance(2).peer_url}" in said
     assert "leader" not in said
+    assert "quorum      1 of 3 voters up, 2 needed; nobody leads; away: etcd-2, etcd-3\n" in said
+    assert three.run(1, "status", check=False).returncode == 1
 
     three.shell(2, "systemctl disable -q etcd; rm -rf /data/etcd/member")
     said = status(three, 2)
@@ -75,24 +80,29 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     two = cluster(2).found(access=True)
     said = facts(two, 1)
     model, instance = two.model, two.instance(1)
-    assert said.text("etcd.yaml") == said.text("settings.yaml")
-    assert said.text("etcd.yaml") == render.etcd_config(model, instance)
-    assert said.text("unit_file") == render.unit(model, instance)
-    assert said["program"] == packing.sha256()
-    assert said["ca.crt"] == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
-    assert base64.b64decode(said["revoked.crl"]) == two.authority.crl()
-    assert (said["version"], said["reported"]) == (two.version, two.version)
-    names = ("unit", "starts_at_boot", "unit_is_loaded", "runs_the_files", "composed", "seat")
-    assert [said[name] for name in names] == ["active", "yes", "yes", "yes", "yes", "taken"]
-    assert {(name, role) for _, name, _, _, role in said.members} == {
-        ("etcd-1", "voter"),
-        ("etcd-2", "voter"),
-    }
-    # Another text of the program asks too, when the one on the machine is gone.
+    assert said.configuration == said.settings == render.etcd_config(model, instance)
+    assert said.unit_file == render.unit(model, instance)
+    assert said.program == packing.sha256()
+    assert said.ca == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
+    assert base64.b64decode(said.revoked) == two.authority.crl()
+    assert (said.version, said.reported) == (two.version, two.version)
+    assert (said.unit, said.stage, said.data) == ("active", "joined", "whole")
+    assert all((said.is_enabled, said.is_loaded, said.runs_the_files, said.is_composed))
+    assert [one.is_voter for one in said.members] == [True, True]
+    assert {one.name for one in said.members} == {"etcd-1", "etcd-2"}
+    # The program of a checkout looks too, where the one on the machine is gone, and stays nowhere.
     two.shell(1, "rm /usr/local/sbin/etcd-node")
-    two.send_program(1, path="/root/etcd-node")
-    asked = two.shell(1, "/root/etcd-node facts --cluster etcd; rm /root/etcd-node")
-    assert parse(asked)["program"] == ""
+    found = loaded_facts(two, "--cluster", "etcd")
+    assert (found.program, found.stage) == ("", "joined")
+    found = loaded_facts(two, "--cluster", "gone", "--data", "/data/etcd")
+    assert (found.owner, found.stage, found.data) == ("", "none", "whole")
+
+
+def loaded_facts(members: Members, *options: str) -> Facts:
+    """As `make status` gets them."""
+    line, program = contact.loaded(["facts", *options])
+    stdin = base64.b64encode(program).decode()
+    return parse(members.shell(1, f"base64 -d | {line}", stdin=stdin))
 
 
 def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None:
@@ -101,13 +111,13 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
     in_parallel(lambda seq: three.join(seq, founders=[1, 2]), [1, 2])
     urls = {seq: three.instance(seq).client_url for seq in three.everyone}
 
-    open_to_all = ask_cluster([(urls[1], direct)], three.tls, ["any password"])
+    open_to_all = ask_cluster([(urls[1], dial)], three.tls, ["any password"])
     assert not open_to_all.rbac
     assert open_to_all.members is not None
     three.access()
     assert (
         "invalid user ID or password"
-        in ask_cluster([(urls[1], direct)], three.tls, ["wrong"]).refusal
+        in ask_cluster([(urls[1], dial)], three.tls, ["wrong"]).refusal
     )
 
     eventually("another member is taken", lambda: three.join(3, check=False).returncode == 0)
@@ -119,7 +129,7 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
         assert (one.version, one.cluster_version) == ("3.6.16", "3.6.0")
         assert one.index >= one.applied > 0
         assert one.quota >= one.size >= one.in_use > 0
-    listing = ask_cluster([(urls[1], direct)], three.tls, [PASSWORD])
+    listing = ask_cluster([(urls[1], dial)], three.tls, [PASSWORD])
     assert listing.rbac
     assert {(one.name, one.id) for one in listing.members or ()} == {
         (f"etcd-{seq}", answers[seq].id) for seq in three.everyone
@@ -141,17 +151,17 @@ def test_a_program_that_was_replaced_is_not_what_runs(cluster: Cluster) -> None:
     before = one.pid(1)
     # The same content in another file is no reason for a restart.
     one.shell(1, f"cp {program} {program}.new && mv {program}.new {program}")
-    assert facts(one, 1)["runs_the_files"] == "yes"
+    assert facts(one, 1).runs_the_files
     one.shell(
         1, f"cp {program} {program}.new && echo >>{program}.new && mv {program}.new {program}"
     )
     try:
-        assert facts(one, 1)["runs_the_files"] == "no"
+        assert not facts(one, 1).runs_the_files
         assert "restarted" in one.rollout(1).stdout
         assert one.pid(1) != before
     finally:
         one.shell(1, f"rm -r /opt/etcd/versions/{one.version}")
-    assert facts(one, 1)["reported"] == ""
+    assert facts(one, 1).reported == ""
     one.put_binary(1)
     assert "restarted" in one.rollout(1).stdout
 
@@ -164,10 +174,24 @@ def test_an_edited_etcd_yaml_is_found_and_put_back(cluster: Cluster) -> None:
         " && systemctl restart etcd",
     )
     said = facts(one, 1)
-    assert (said["composed"], said["runs_the_files"]) == ("no", "no")
+    assert (said.is_composed, said.runs_the_files) == (False, False)
     assert "files       differ from what was put here: etcd.yaml was changed by hand" in status(one)
     one.put_config(1)
     said = facts(one, 1)
-    assert (said["composed"], said["runs_the_files"]) == ("yes", "no")
+    assert (said.is_composed, said.runs_the_files) == (True, False)
     assert "restarted" in one.rollout(1, "--repair", "1").stdout
-    assert facts(one, 1)["runs_the_files"] == "yes"
+    assert facts(one, 1).runs_the_files
+
+
+def test_all_clusters_of_a_machine_are_described(cluster: Cluster) -> None:
+    one = cluster(1).found()
+    other = Members(
+        one.lab, 1, name="other", client_port=2400, peer_port=2401, data_dir="/srv/data"
+    )
+    other.prepare(1)
+    one.shell(1, "mkdir -p /etc/etcd/others /etc/etcd/PKI")
+    said = one.lab.exec(one.node(1), render.NODE_PROGRAM, "status", check=False)
+    assert said.returncode == 1, "one of them has not begun"
+    assert "instance    etcd-1 of cluster etcd, data in /data/etcd\n" in said.stdout
+    assert "\n\ninstance    other-1 of cluster other, data in /srv/data\n" in said.stdout
+    assert "other-1" not in one.run(1, "status").stdout
