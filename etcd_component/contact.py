@@ -33,7 +33,7 @@ python3 -I -c 'import sys, ssl, zipfile; sys.exit(sys.version_info < (3, 9))' 2>
   refuse "Python 3.9 or newer is needed here (found: $(python3 -V 2>&1 || :)). Nothing was \
 changed: install the package python3 (apt-get install python3, or dnf install python3) and run \
 \\`pulumi up\\` again"
-exec python3 -IXutf8 -c {program} {name} "$@" </dev/null
+exec python3 -ISXutf8 -c {program} {name} "$@" </dev/null
 }}
 """
 

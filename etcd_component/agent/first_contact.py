@@ -97,7 +97,7 @@ def _claim(program: str, path: str, sha256: str, *options: str) -> None:
             f"{whole} is not what was sent. Raise etcd_repair on the host and run `pulumi up`"
             " again",
         )
-    os.execv(sys.executable, [sys.executable, "-IXutf8", str(whole), "claim", *options])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-ISXutf8", str(whole), "claim", *options])  # noqa: S606
 
 
 def _uninstall(program: str, path: str, claim: str, *options: str) -> None:
@@ -105,7 +105,7 @@ def _uninstall(program: str, path: str, claim: str, *options: str) -> None:
     sent = Path.cwd() / path
     there = [one for one in (_INSTALLED / program, sent) if one.is_file()]
     if there:
-        argv = [sys.executable, "-IXutf8", str(there[0]), "uninstall", *options]
+        argv = [sys.executable, "-ISXutf8", str(there[0]), "uninstall", *options]
         done = subprocess.run(argv, check=False)
         if done.returncode != 0:
             sys.exit(done.returncode)

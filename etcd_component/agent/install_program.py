@@ -27,7 +27,7 @@ def install(path: Path) -> None:
     beside the source, which any other one reads instead.
     """
     running = Path(sys.argv[0])
-    sent, start = installed_sha256(running), f"#!{sys.executable} -IXutf8\n".encode()
+    sent, start = installed_sha256(running), f"#!{sys.executable} -ISXutf8\n".encode()
     there = files.read_bytes(path)
     if there.startswith(start) and _noted(there)[:2] == (sent, _MAGIC):
         return

@@ -78,7 +78,7 @@ HURRY: dict[str, float] = {
 }
 """Waits of etcd-node for others, shortened for tests in which nobody comes."""
 
-_INTERPRETER = b"#!/usr/bin/python3 -IXutf8\n"
+_INTERPRETER = b"#!/usr/bin/python3 -ISXutf8\n"
 
 
 def program(inject: str = "") -> bytes:

@@ -26,7 +26,7 @@ def test_a_wrong_command_line_is_told(options: list[str], message: str, tmp_path
     path = tmp_path / "etcd-node"
     path.write_bytes(packing.agent())
     done = subprocess.run(
-        [sys.executable, "-IXutf8", path, *options], capture_output=True, text=True, check=False
+        [sys.executable, "-ISXutf8", path, *options], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert message in done.stderr

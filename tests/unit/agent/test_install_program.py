@@ -71,4 +71,4 @@ def test_what_is_there_already_is_not_written_again(
     # Another interpreter has other byte code.
     monkeypatch.setattr(sys, "executable", "/usr/bin/other")
     install_program.install(installed)
-    assert installed.read_bytes().startswith(b"#!/usr/bin/other -IXutf8\n")
+    assert installed.read_bytes().startswith(b"#!/usr/bin/other -ISXutf8\n")
