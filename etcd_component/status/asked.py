@@ -33,8 +33,8 @@ from etcd_component.status import access
 from etcd_component.status.access import Access
 from etcd_component.status.declared import CannotRead, Cluster
 
-SECONDS = 3
-"""How long one request may take."""
+SECONDS = 4
+"""How long one request may take, with the way to the member, which may go by way of its node."""
 _LOGIN_SECONDS = 6
 """How long members are tried until one lets root in."""
 
