@@ -17,8 +17,9 @@ from etcd_component.status import asked, declared, machines
 from etcd_component.status.asked import Answer, Listing
 from etcd_component.status.declared import CannotRead, Cluster, Files, Member
 from etcd_component.status.facts import Facts, NotLookedAt
-from etcd_component.status.judged import Exit, Report, Seen, judge
+from etcd_component.status.judged import judge
 from etcd_component.status.machines import Way
+from etcd_component.status.report import Exit, Report, Seen
 from etcd_component.status.told import as_json, as_text
 
 __all__ = ["CannotRead", "Exit", "Report", "as_json", "as_text", "status"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from etcd_component.status.judged import Exit, Finding, Remedy, Report, Row
+from etcd_component.status.report import Exit, Finding, Remedy, Report, Row
 
 _HEADS = (
     "member",

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 
 from etcd_component import __main__ as command_line
-from etcd_component import exporter, model, packing
+from etcd_component import exporter, model, packing, status
 from etcd_component.etcd_api.members import Alarm
 from etcd_component.etcd_api.members import Member as Listed
-from etcd_component.status import access, declared, judged, machines, told
+from etcd_component.status import access, declared, machines, told
 from etcd_component.status.asked import Answer, Listing
 from etcd_component.status.facts import Facts, NotLookedAt, parse
-from etcd_component.status.judged import Exit, Remedy, Seen, judge
+from etcd_component.status.judged import judge
+from etcd_component.status.report import Exit, Remedy, Report, Seen
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, SECRET, cluster, record
 
 NOW = 1_800_000_000.0
@@ -524,7 +525,7 @@ def test_an_ipv6_host_is_quoted_in_the_edit() -> None:
     assert "[fd00::1]:2379" in told.as_text([report], width=100, colour=False)
 
 
-def everything_wrong(wanted: declared.Cluster) -> judged.Report:
+def everything_wrong(wanted: declared.Cluster) -> Report:
     seen = with_facts(clean(wanted), 2, is_enabled=False, unit_file="\x1b[2Jx" * 200)
     return judge(answering(seen, 3, error="\x1b[31m" + "long " * 60))
 
@@ -554,7 +555,7 @@ def test_the_json_is_documented_and_holds_no_secret(three: declared.Cluster) -> 
 
 
 def test_every_finding_is_documented() -> None:
-    source = Path(judged.__file__).read_text()
+    source = "".join(file.read_text() for file in Path(status.__file__).parent.glob("*.py"))
     page = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
     named = {
         key
@@ -562,7 +563,7 @@ def test_every_finding_is_documented() -> None:
         if line.startswith("| `")
         for key in line.split("|")[1].split("`")[1::2]
     }
-    keys = set(re.findall(r'(?:Finding|found|changed|repairable)\(\s*"([a-z-]+)"', source))
+    keys = set(re.findall(r'(?:Finding|found|changed|repairable|rejoin)\(\s*"([a-z-]+)"', source))
     keys |= {"ca", "certificate", "revoked"}
     assert len(keys) > 20
     assert keys <= named

@@ -13,7 +13,8 @@ from etcd_component.etcd_api.members import Alarm
 from etcd_component.status import declared, machines, told
 from etcd_component.status.asked import Listing
 from etcd_component.status.facts import Facts
-from etcd_component.status.judged import Finding, Seen, judge
+from etcd_component.status.judged import judge
+from etcd_component.status.report import Finding, Seen
 from tests.unit.recording import cluster
 from tests.unit.test_status import answering, clean, exported, facts, listed, with_facts
 
