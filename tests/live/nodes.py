@@ -9,32 +9,34 @@ from lab import Lab
 
 FIRST = 10
 
-_SWEEP = """
+_CLEAN_SINCE = "date +%s.%N >/swept"
+
+_SWEEP = f"""
 set -eu
 cd /run/lock
 for lock in etcd-node.*; do
   # What a killed run left at work must not write any more.
   [ ! -e "$lock" ] || flock -w 5 "$lock" true
 done
+units=$(ls -d /etc/systemd/system/etcd* 2>/dev/null || :)
 for unit in /etc/systemd/system/etcd*_exporter.*; do
-  [ ! -e "$unit" ] || systemctl stop "${unit##*/}" 2>/dev/null || :
+  [ ! -e "$unit" ] || systemctl stop "${{unit##*/}}" 2>/dev/null || :
 done
 rm -f /etc/systemd/system/etcd*_exporter* /etc/systemd/system/*.wants/etcd*_exporter*
 for unit in /etc/systemd/system/etcd*.service; do
   [ -e "$unit" ] || continue
-  systemctl kill -s KILL "${unit##*/}" 2>/dev/null || :
-  systemctl disable -q --now "${unit##*/}"
+  systemctl kill -s KILL "${{unit##*/}}" 2>/dev/null || :
+  systemctl disable -q --now "${{unit##*/}}"
   rm -rf "$unit" "$unit.d"
 done
-systemctl daemon-reload
+[ -z "$units" ] || systemctl daemon-reload
 systemctl reset-failed
 rm -rf /data /etc/etcd /opt/etcd /srv/etcd* /usr/local/bin/etcd* /usr/local/sbin/etcd*
 rm -rf /run/etcd* /run/lock/etcd-node.* /var/tmp/etcd* /var/lib/etcd-node
 ! getent passwd etcd >/dev/null || userdel etcd
 ! getent group etcd >/dev/null || groupdel etcd
+{_CLEAN_SINCE}
 """
-
-_CLEAN_SINCE = "date +%s.%N >/swept"
 
 _TRACES = """
 ls -d /data/* /etc/etcd /opt/etcd /run/etcd* /run/lock/etcd* /usr/local/sbin/etcd* \
@@ -63,12 +65,14 @@ def sweep(lab: Lab) -> None:
     running = [node.number for node in lab.nodes() if node.running]
     with ThreadPoolExecutor() as pool:
         clean = dict(zip(running, pool.map(swept, running), strict=True))
-    for node in lab.nodes():
-        if not clean.get(node.number, False):
-            lab.kill(node.number)
-            lab.wipe(node.number)
-    for node in lab.up(len(lab.nodes())):
-        lab.exec(node.number, "sh", "-c", _CLEAN_SINCE)
+    others = [node.number for node in lab.nodes() if not clean.get(node.number, False)]
+    for number in others:
+        lab.kill(number)
+        lab.wipe(number)
+    if others:
+        lab.up(len(lab.nodes()))
+    for number in others:
+        shell(lab, number, _CLEAN_SINCE)
 
 
 def traces(lab: Lab, number: int) -> list[str]:

@@ -54,29 +54,21 @@ def test_data_that_is_to_be_kept_is_kept_and_not_overwritten_by_a_new_cluster(
     assert shell(nodes, FIRST, "ls /data/etcd") == "member"
 
 
-def test_a_node_that_is_away_at_destroy_is_named_with_what_to_do(
+def test_a_node_that_is_away_at_destroy_is_named_and_one_that_was_killed_is_finished_by_the_next(
     nodes: Lab, project: Project
 ) -> None:
-    stack = project.stack(inventory(nodes, 2))
+    stack = project.stack(inventory(nodes, 3))
     stack.up()
-    nodes.kill(FIRST + 1)
+    nodes.kill(FIRST + 2)
     failed = stack.destroy(check=False, seconds=240)
     assert failed.status != 0
-    assert nodes.address(1) in failed.text
-    nodes.start(FIRST + 1)
+    assert nodes.address(2) in failed.text
+    nodes.start(FIRST + 2)
     stack.recover()
-    stack.destroy()
-    for number in (FIRST, FIRST + 1):
-        assert [one for one in traces(nodes, number) if one != "/opt/etcd"] == []
-
-
-def test_a_destroy_that_was_killed_is_finished_by_the_next(nodes: Lab, project: Project) -> None:
-    stack = project.stack(inventory(nodes, 2))
-    stack.up()
     with stack.started("destroy", "--yes", "--skip-preview") as run:
         assert run.until(lambda text: " deleted " in text)
         run.kill()
     stack.recover()
     stack.destroy()
-    for number in (FIRST, FIRST + 1):
+    for number in range(FIRST, FIRST + 3):
         assert [one for one in traces(nodes, number) if one != "/opt/etcd"] == []

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from lab import Lab
 from tests.live.conftest import Ask, inventory
 from tests.live.hosts import names, write_hosts
 from tests.live.nodes import FIRST, processes, shell
 from tests.live.stack import Project
-
-
-@pytest.mark.parametrize("renumbered", [[3], [1, 2, 3]])
-def test_a_changed_number_that_is_put_back_costs_nothing(
-    nodes: Lab, project: Project, ask: Ask, renumbered: list[int]
-) -> None:
-    stack = project.stack(inventory(nodes, 3, etcd_safeguard=True))
-    stack.up()
-    cluster_id = ask(stack).assert_one_healthy_cluster(*names(1, 2, 3))
-    ask(stack)("put", "kept", "yes")
-    before = processes(nodes, 3)
-    others = {seq + 3 if seq in renumbered else seq: seq for seq in (1, 2, 3)}
-    write_hosts(stack, nodes, {seq: {} for seq in others}, at=others, etcd_safeguard=True)
-    refused = stack.up(check=False)
-    assert refused.status != 0
-    if "this machine holds etcd-" in refused.text:
-        assert "this machine holds etcd-3 of cluster etcd, not etcd-6" in refused.text
-
-    write_hosts(stack, nodes, {seq: {} for seq in (1, 2, 3)}, etcd_safeguard=True)
-    stack.up()
-    assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 3)) == cluster_id
-    assert ask(stack)("get", "kept", "--print-value-only") == "yes"
-    assert processes(nodes, 3) == before
-    stack.edit(etcd_safeguard=False)
-    stack.up()
 
 
 def test_an_older_state_neither_changes_nor_removes_what_came_after_it(

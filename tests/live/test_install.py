@@ -76,10 +76,9 @@ def test_an_archive_with_another_checksum_is_not_installed(nodes: Lab, project: 
     assert shell(nodes, FIRST, "ls /opt/etcd/versions 2>/dev/null || :") == ""
 
 
-@pytest.mark.parametrize("version", VERSIONS[1:])
-def test_the_other_supported_lines_run_too(
-    version: str, nodes: Lab, project: Project, ask: Ask
-) -> None:
+def test_the_newest_line_runs_too(nodes: Lab, project: Project, ask: Ask) -> None:
+    # The oldest is where test_versions begins.
+    version = VERSIONS[2]
     stack = project.stack(inventory(nodes, 1, etcd_version=version))
     stack.up()
     asked = ask(stack)

@@ -141,5 +141,3 @@ def test_ports_change_under_load_and_a_safeguard_keeps_lines(
         assert one[1]["peerURLs"] == [f"https://{address}:2480"]
         assert one[1]["clientURLs"] == [f"https://{address}:2479"]
     assert stack.up().changed == {}
-    stack.edit(etcd_safeguard=False)
-    stack.up()

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import Lab
 from tests.live.cluster import Asked
 from tests.live.stack import Project, Stack
-from tests.live.test_layout import group
+from tests.live.test_layout import assert_two_clusters, group
 
 
 def etcdctl_lines(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def test_each_of_two_clusters_is_reached_by_its_name_and_nothing_secret_is_shown
 ) -> None:
     client = {"tool": {"kind": "plain", "prefix": "/tool/"}}
     first = group("etcd", [nodes.address(0)], etcd_clients=client)
-    second = group("other", [nodes.address(1)], etcd_clients=client)
+    second = group("other", [nodes.address(1), nodes.address(2)], etcd_clients=client)
     stack = project.stack({"inventory": {"etcd": first}})
     stack.up()
     alone = stack.output("endpoints", "etcd")
@@ -58,7 +58,8 @@ def test_each_of_two_clusters_is_reached_by_its_name_and_nothing_secret_is_shown
     stack.write({"inventory": {"etcd": first, "other": second}})
     stack.up()
     assert stack.output("endpoints", "etcd") == alone
-    assert stack.output("endpoints", "other") == [f"{nodes.address(1)}:2379"]
+    assert stack.output("endpoints", "other") == [f"{nodes.address(at)}:2379" for at in (1, 2)]
+    assert stack.up().changed == {}
 
     # Without a name nothing is there for a shell to evaluate.
     unsaid = etcdctl_lines(stack)
@@ -67,24 +68,26 @@ def test_each_of_two_clusters_is_reached_by_its_name_and_nothing_secret_is_shown
 
     passwords = {name: stack.output("root_password", name) for name in ("etcd", "other")}
     assert len(set(passwords.values())) == 2
+    members = {"etcd": ["etcd-1"], "other": ["other-1", "other-2"]}
     for name, other in (("etcd", "other"), ("other", "etcd")):
         lines = etcdctl_lines(stack, "--cluster", name)
         assert lines.returncode == 0, lines.stderr
         assert "PRIVATE KEY" not in lines.stdout + lines.stderr
         assert passwords[other] not in lines.stdout
         asked = Asked(stack.evaluated(lines.stdout), etcdctl)
-        asked.assert_one_healthy_cluster(f"{name}-1")
+        asked.assert_one_healthy_cluster(*members[name])
         assert asked.environment == stack.client_environment(name)
 
         seen = on_a_terminal(stack, "--cluster", name)
         assert "ETCDCTL_KEY" in seen
         assert not [one for one in ("PRIVATE KEY", *passwords.values()) if one in seen]
 
+    assert_two_clusters(*(Asked(stack.client_environment(name), etcdctl) for name in members))
     shown = stack.pulumi("stack", "output", "--json").text
     assert not [one for one in ("PRIVATE KEY", *passwords.values()) if one in shown]
     # The other readers take one of several, too.
     place = project.home / "tool-of-other"
     stack.client("tool", place, "--cluster", "other")
     tool = Asked(stack.evaluated(f". {place}/etcdctl.env"), etcdctl)
-    assert tool.endpoints == [f"https://{nodes.address(1)}:2379"]
+    assert tool.endpoints == [f"https://{nodes.address(at)}:2379" for at in (1, 2)]
     stack.destroy()

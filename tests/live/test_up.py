@@ -31,4 +31,3 @@ def test_a_committed_stack_comes_up_as_one_healthy_cluster_and_a_second_up_touch
     again = stack.up()
     assert again.changed == {}, again.text
     assert processes(nodes, count) == before
-    stack.preview("--expect-no-changes")
