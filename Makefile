@@ -4,7 +4,7 @@ STACK ?= three
 export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status env setup test lint bench
+.PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status preflight env setup test lint bench
 
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ dashboards: ## the monitor's dashboards in a browser, at http://127.0.0.1:8427/ 
 
 status: ## the members as they are, and what differs from the stack; JSON=1 for programs, NO_SSH=1 without the nodes
 	@toolchain/stack status '$(STACK)'
+
+preflight: ## can the machines of the stack be its members? asks all of them before `up`, and changes nothing
+	@toolchain/stack preflight '$(STACK)'
 
 destroy: ## take the cluster off its machines
 	@toolchain/stack destroy '$(STACK)'

@@ -8,9 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from etcd_component import backend, monitoring, previous
+from etcd_component import backend, monitoring, preflight, previous
 from etcd_component.departures import destroyed
 from etcd_component.given import PASSWORD, CannotGive, etcdctl, give, shell_lines
+from etcd_component.mistake import InvalidInventory
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
 _WIDEST = 118
@@ -32,6 +33,14 @@ def main() -> int:
     look.add_argument(
         "--no-ssh", action="store_true", help="do not look at files and units on the nodes"
     )
+    fit = actions.add_parser(
+        "preflight",
+        help="can the machines of the stack be its members? Changes nothing, and needs no update"
+        " before",
+        epilog="Exit status: 0 all can; 1 one cannot, or could not be looked at; 3 the stack cannot"
+        " be read.",
+    )
+    fit.add_argument("stack", metavar="STACK")
     removal = actions.add_parser(
         "removal", help="what `pulumi destroy` would take away, in words; changes nothing"
     )
@@ -68,6 +77,8 @@ def main() -> int:
     except SystemExit as end:
         # argparse's own status for a wrong command line would say that there is no quorum.
         return Exit.UNREADABLE if end.code else Exit.WELL
+    if given.action == "preflight":
+        return _preflight(given.stack)
     if given.action == "removal":
         return _removal(given.stack)
     if given.action == "client":
@@ -94,6 +105,18 @@ def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
         width = min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST)
         print(as_text(reports, width=width, colour=colour), end="")
     return max(one.exit for one in reports)
+
+
+def _preflight(stack: str) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.UNREADABLE))
+    try:
+        results = preflight.preflight(stack, os.environ)
+    except (CannotRead, InvalidInventory) as reason:
+        print(f"preflight: {reason}", file=sys.stderr)
+        return Exit.UNREADABLE
+    for one in results:
+        print(one)
+    return 0 if all(one.is_fit for one in results) else 1
 
 
 def _removal(stack: str) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SECONDS = 120
@@ -26,14 +26,28 @@ def ask(
     `what` names it for a message, `environment` stands in for that of this process. `pulumi` must
     be on PATH, and the current directory the project's. Raises NoAnswer.
     """
-    command = [
-        "pulumi",
-        "stack",
-        *words,
-        *(["--show-secrets"] if secrets else []),
-        "--stack",
-        stack,
-    ]
+    shown = ["--show-secrets"] if secrets else []
+    return _pulumi(stack, what, ["stack", *words, *shown], seconds, environment)
+
+
+def configuration(stack: str) -> Mapping[str, str]:
+    """The values of a stack's configuration as they are set, secrets in the clear; objects as JSON.
+
+    Raises NoAnswer.
+    """
+    words = ["config", "--json", "--show-secrets"]
+    found = json.loads(_pulumi(stack, "configuration", words, _SECONDS, None))
+    return {key: one.get("value", "") for key, one in found.items()}
+
+
+def _pulumi(
+    stack: str,
+    what: str,
+    words: Sequence[str],
+    seconds: float,
+    environment: Mapping[str, str] | None,
+) -> str:
+    command = ["pulumi", *words, "--stack", stack]
     try:
         done = subprocess.run(
             [*command, "--non-interactive"],

@@ -124,6 +124,14 @@ def _write(file: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _run(way: Way, command: str, stdin: bytes) -> str:
+    status, printed, complaint = ask(way, command, stdin, SECONDS)
+    if status != 0:
+        raise NotLookedAt(why(status, complaint))
+    return printed
+
+
+def ask(way: Way, command: str, stdin: bytes, seconds: float) -> tuple[int, str, str]:
+    """Run a command on a node: exit status, and what it printed where. Raises NotLookedAt."""
     process = way.start(
         "-T",
         _NODE,
@@ -133,16 +141,19 @@ def _run(way: Way, command: str, stdin: bytes) -> str:
         stderr=subprocess.PIPE,
     )
     try:
-        printed, complaint = process.communicate(stdin, timeout=SECONDS)
+        printed, complaint = process.communicate(stdin, timeout=seconds)
     except subprocess.TimeoutExpired:
         end(process)
-        raise NotLookedAt(f"ssh got no answer within {SECONDS} s") from None
-    if process.returncode != 0:
-        raise NotLookedAt(_why(process.returncode, complaint.decode(errors="replace")))
-    return printed.decode(errors="replace")
+        raise NotLookedAt(f"ssh got no answer within {seconds:g} s") from None
+    return (
+        process.returncode,
+        printed.decode(errors="replace"),
+        complaint.decode(errors="replace"),
+    )
 
 
-def _why(status: int, complaint: str) -> str:
+def why(status: int, complaint: str) -> str:
+    """The reason of a command that failed, in one line."""
     last = [line.strip() for line in complaint.splitlines() if line.strip()][-1:]
     text = last[0] if last else f"ssh ended with status {status}"
     if "python3" in text and (status == _NO_PROGRAM or "not found" in text):
