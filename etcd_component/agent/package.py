@@ -46,7 +46,10 @@ def install(version: str) -> None:
         _install_deb(version)
     elif process.exists("dnf"):
         doing("installing the package etcd")
-        _require(process.run("dnf", "-y", "-q", "install", "etcd"), "dnf could not install etcd")
+        _require(
+            process.run("dnf", "-y", "-q", "install", "etcd"),
+            "dnf could not install the package etcd",
+        )
     else:
         refuse("etcd_install is package, but this machine has neither apt-get nor dnf; use archive")
 

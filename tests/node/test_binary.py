@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -84,7 +88,7 @@ def test_an_archive_of_another_version_installs_nothing(one: Members) -> None:
 
 
 def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
-    one.waits = {"download": 5}
+    one.waits = {"download_retry": 0.1}
     refused = one.put_binary(
         1,
         "--url",
@@ -97,6 +101,83 @@ def test_a_mirror_that_is_away_is_named_without_its_login(one: Members) -> None:
     assert f"could not fetch http://{SUBNET}.1:1/amd64; nothing was installed" in refused.stderr
     assert "hidden" not in refused.stderr
     assert installed(one) == []
+
+
+@contextlib.contextmanager
+def mirror(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a server that does this with each connection."""
+    with socket.create_server((f"{SUBNET}.1", 0)) as listener:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(
+                        target=serve, args=(listener.accept()[0],), daemon=True
+                    ).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield "{}:{}".format(*listener.getsockname())
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def stall(line: socket.socket) -> None:
+    """Begin well, and say nothing more."""
+    line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 25000000\r\n\r\nbeginning")
+
+
+def trickle(line: socket.socket) -> None:
+    line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            line.sendall(b"a few bytes")
+            time.sleep(0.2)
+
+
+def never_end(line: socket.socket) -> None:
+    line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            line.sendall(bytes(1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("serve", "reason"),
+    [
+        (stall, "nothing came for 2 s"),
+        (trickle, "it is too slow"),
+        (never_end, "it has more than 200 MiB and does not end"),
+    ],
+)
+def test_a_mirror_that_stalls_or_never_ends_is_given_up(
+    one: Members, serve: Callable[[socket.socket], None], reason: str
+) -> None:
+    one.waits = {"download_stall": 2, "download_slow": 3}
+    begun = time.monotonic()
+    with mirror(serve) as address:
+        refused = one.put_binary(
+            *(1, "--url", f"http://me:hidden@{address}/a", "--sha256-amd64", one.sha256()),
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert f"could not fetch http://{address}/a; nothing was installed: {reason}" in refused.stderr
+    assert "hidden" not in refused.stdout + refused.stderr
+    assert time.monotonic() - begun < 30
+    assert one.shell(1, "ls -A /opt/etcd/versions") == ""
+
+
+def test_what_others_have_put_beside_our_programs_stays(one: Members) -> None:
+    one.shell(1, f"mkdir -p {PLACE}/bin {PLACE}/doc; echo theirs | tee {PLACE}/doc/a {PLACE}/bin/b")
+    said = one.put_binary(1).stdout
+    assert f"other files in {PLACE} stay as they are: bin/b doc/a" in said
+    assert one.shell(1, f"ls {PLACE}/bin {PLACE}/doc").split() == [
+        *(f"{PLACE}/bin:", "b", "etcd", "etcdctl", "etcdutl"),
+        *(f"{PLACE}/doc:", "a"),
+    ]
+    # Nor are they taken away for a version that the machine itself has.
+    one.shell(1, f"cp {PLACE}/bin/etcd* /usr/local/bin")
+    refused = one.put_binary(1, "--method", "preinstalled", check=False)
+    assert f"{PLACE} has files that etcd-node did not put there" in refused.stderr
+    assert one.shell(1, f"ls {PLACE}/bin").split() == ["b", "etcd", "etcdctl", "etcdutl"]
 
 
 def test_an_uploaded_archive_is_installed(one: Members) -> None:
