@@ -146,10 +146,8 @@ class Connection:
             line.request("POST", f"/v3/{method}", json.dumps(body).encode(), headers(token))
             for record in line.getresponse():
                 answer = decoded(record)
-                if "error" in answer:
-                    error = answer["error"]
-                    text = error.get("message") if isinstance(error, dict) else error
-                    raise etcd_error(str(answer.get("message") or text), answer.get("code"))
+                if not isinstance(answer, dict) or not isinstance(answer.get("result"), dict):
+                    raise _refusal(answer, record)
                 yield answer["result"]
         except (OSError, http.client.HTTPException) as error:
             raise _reason(error, connected=True) from None
@@ -232,6 +230,15 @@ def decoded(text: bytes) -> Any:
         return json.loads(text)
     except ValueError:
         raise UnexpectedAnswer(shortened(text)) from None
+
+
+def _refusal(answer: Any, record: bytes) -> ApiError:
+    """What a stream says in the place of a record: an error, inside of it or by itself."""
+    words = answer.get("error", answer) if isinstance(answer, dict) else None
+    message = words.get("message") if isinstance(words, dict) else words
+    if not message:
+        return UnexpectedAnswer(shortened(record))
+    return etcd_error(str(message), answer.get("code"))
 
 
 def shortened(text: bytes) -> str:

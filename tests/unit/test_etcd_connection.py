@@ -17,10 +17,13 @@ from etcd_component.etcd_api import connection as module
 from etcd_component.etcd_api.connection import Connection, dial
 from etcd_component.etcd_api.errors import (
     AnswerTimeout,
+    ApiError,
     ConnectionLost,
     ConnectionRefused,
     ConnectTimeout,
+    EtcdError,
     HandshakeFailed,
+    TokenInvalid,
     UnexpectedAnswer,
     UnhealthyCluster,
     Unreachable,
@@ -265,3 +268,32 @@ def test_a_closed_port_is_refused_and_no_network_is_not(
     with pytest.raises(Unreachable, match="no route to host") as caught:
         Connection(url, server.client()).get("/version")
     assert not isinstance(caught.value, ConnectionRefused)
+
+
+# ---- streams
+
+
+def test_a_stream_gives_its_records_and_what_stops_it(server: Server) -> None:
+    server.answers = [(OK, b'{"result":{"blob":"YQ=="}}\n{"result":{"blob":"Yg=="}}\n')]
+    with_records = Connection(server.url, server.client())
+    assert [one["blob"] for one in with_records.stream("x", {}, "", 5)] == ["YQ==", "Yg=="]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        (b'{"code":16,"message":"etcdserver: invalid auth token"}', TokenInvalid, "auth token"),
+        (b'{"error":{"code":2,"message":"it broke off"}}', EtcdError, "it broke off"),
+        (b'{"error":"invalid auth token","code":16}', TokenInvalid, "auth token"),
+        (b'{"result":null}', UnexpectedAnswer, "result"),
+        (b'{"other":1}', UnexpectedAnswer, "other"),
+        (b"[]", UnexpectedAnswer, r"\[\]"),
+        (b"<html>", UnexpectedAnswer, "html"),
+    ],
+)
+def test_a_stream_that_is_refused_says_why(
+    server: Server, answer: bytes, kind: type[ApiError], said: str
+) -> None:
+    server.answers = [(OK, answer + b"\n")]
+    with pytest.raises(kind, match=said):
+        list(Connection(server.url, server.client()).stream("x", {}, "", 5))
