@@ -81,7 +81,7 @@ def test_a_destroy_ends_and_says_what_was_left_where(nodes: Lab, project: Projec
     assert done.status == 0, done.text
     assert f"etcd-2 on {nodes.address(1)}: no answer on port 22 within 2 s" in done.text
     assert f"etcd-3 on {nodes.address(2)}, data in /data/etcd" in done.text
-    assert re.search("etcd-node erase .*--name etcd-3 .*--yes", done.text)
+    assert re.search("etcd-node uninstall .*--name etcd-3 .*--yes", done.text)
     assert not [one for one in traces(nodes, FIRST) if one != "/opt/etcd"]
     assert "etcd-2" in shell(nodes, FIRST + 1, "cat /etc/etcd/etcd/etcd.yaml")
     exported = stack.pulumi("stack", "export", keep=False)
