@@ -16,7 +16,7 @@ from etcd_component.ssh import DEFAULT_PORT, Login
 from etcd_component.status import access
 from etcd_component.status.access import Access
 
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of any secret
+_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of secrets, files ...
 _INSTANCE, _CLUSTER = "etcd:index:Instance", "etcd:index:Cluster"
 _OF_INSTANCE = f"{_INSTANCE}$command:remote:Command"
 
@@ -268,7 +268,7 @@ def _login(connection: Mapping[str, Any], *, sudo: bool) -> Login:
 def _revealed(value: Any) -> Any:
     """A value of the state with what is secret in it in the clear."""
     if isinstance(value, dict):
-        if _SECRET in value:
+        if "plaintext" in value and _SECRET in value:
             return _revealed(json.loads(value["plaintext"]))
         return {key: _revealed(each) for key, each in value.items()}
     if isinstance(value, list):

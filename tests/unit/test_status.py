@@ -62,7 +62,7 @@ def test_a_role_may_be_called_as_a_file_of_an_instance_is() -> None:
 def hidden(value: Any) -> Any:
     """A value as the state has it: what is secret is JSON in its own envelope."""
     if isinstance(value, dict):
-        if SECRET in value:
+        if SECRET in value and "value" in value:
             return {SECRET: value[SECRET], "plaintext": json.dumps(hidden(value["value"]))}
         return {key: hidden(each) for key, each in value.items()}
     return [hidden(each) for each in value] if isinstance(value, list) else value
