@@ -75,8 +75,8 @@ COMMANDS = {
     "access": Command(
         "access", "root, its role, and `auth enable` (credentials on stdin)", "peers user role"
     ),
-    "role": Command("role", "create or update a role", "read write readwrite"),
-    "user": Command("user", "create or update a user (its login on stdin)", "role"),
+    "role": Command("users:role", "create or update a role", "read write readwrite"),
+    "user": Command("users:user", "create or update a user (its login on stdin)", "role"),
     "drop-role": Command("users:drop_role", "remove a role", removes=True),
     "drop-user": Command("users:drop_user", "remove a user", removes=True),
     "unmanaged": Command(

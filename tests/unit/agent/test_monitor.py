@@ -12,7 +12,6 @@ from etcd_component.agent.decide.monitor_claim import (
     decide,
 )
 from etcd_component.agent.monitor import content, serve, targets
-from etcd_component.agent.monitor.commands import MONITOR
 from etcd_component.agent.output import Refusal
 
 NOTHING = Holding(there=False, owner="", data="")
@@ -131,8 +130,3 @@ def test_only_lines_that_tell_are_shown_of_a_program_that_fails() -> None:
     assert shown[-1].startswith("  2026-01-01\terror")
     assert all(len(line) <= 602 for line in shown)
     assert "goroutine" not in serve.complaints(said)
-
-
-def test_each_command_of_the_monitor_can_be_loaded() -> None:
-    for command in MONITOR.commands.values():
-        assert callable(command.load())

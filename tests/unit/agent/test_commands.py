@@ -1,0 +1,24 @@
+"""The tables of commands of both programs."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from etcd_component.agent.commands import NODE
+from etcd_component.agent.frame import Program
+from etcd_component.agent.monitor.commands import MONITOR
+from etcd_component.agent.options import Options
+
+COMMANDS = [(program, word) for program in (NODE, MONITOR) for word in program.commands]
+
+
+@pytest.mark.parametrize(("program", "word"), COMMANDS)
+def test_each_command_has_its_function_and_its_options(program: Program, word: str) -> None:
+    command = program.commands[word]
+    assert callable(command.load())
+    known = {field.name.replace("_", "-").rstrip("s") for field in fields(Options)}
+    known |= {"read", "write", "readwrite"}
+    taken = {*program.common.split(), *command.options.split()}
+    assert {one.rstrip("s") for one in taken} <= known
