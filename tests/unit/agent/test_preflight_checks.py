@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +134,7 @@ def test_an_address_is_one_that_the_others_reach(
 
     (tmp_path / "hosts").write_text(HOSTS)
     monkeypatch.setattr(network, "HOSTS", tmp_path / "hosts")
-    monkeypatch.setattr(network.socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
     monkeypatch.setattr(host, "own_addresses", lambda: ["10.0.0.1", "fe80::1", "fd00::1"])
     found = problems(network.address(subject(address=address)))
     assert len(found) == bool(problem)
@@ -197,7 +200,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
 
     monkeypatch.setattr(privileges, "run_as", run_as)
     names = {str(one) for one in places}
-    monkeypatch.setattr(eyes.os, "access", lambda path, _: str(path) not in names)
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) not in names)
 
 
 def test_the_first_closed_directory_is_named(
@@ -244,7 +247,7 @@ def test_programs_find_room_unless_they_are_there(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(host, "free_mib", lambda _: 149)
     monkeypatch.setattr(host, "mounts", list)
     assert problems(eyes.programs(subject(version="9.9.9"))) == [
-        f"only 149 MiB are free in {host.existing_parent(eyes.VERSIONS)}, where etcd's programs go"
+        f"only 149 MiB are free in {host.existing_parent(paths.VERSIONS)}, where etcd's programs go"
     ]
     assert problems(eyes.programs(subject(method="package"))) == []
     monkeypatch.setattr(host, "free_mib", lambda _: 150)
@@ -337,7 +340,7 @@ def test_a_slow_disk_is_mentioned_and_a_closed_one_is_not_taken(
     monkeypatch.undo()
     assert disk.synchronous_write(tmp_path) > 0
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(disk.tempfile, "mkdtemp", lambda **_: open("/missing/x"))  # noqa: PTH123, SIM115
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: open("/missing/x"))  # noqa: PTH123, SIM115
     assert problems(disk.room(subject(tmp_path))) == [f"nothing can be written under {tmp_path}"]
 
 
@@ -401,7 +404,7 @@ def test_drop_ins_that_decide_are_refused_and_others_mentioned(
     ],
 )
 def test_clocks_agree(monkeypatch: pytest.MonkeyPatch, behind: int, said: str) -> None:
-    monkeypatch.setattr(machine.time, "time", lambda: 1_000_000.9)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.9)
     found = problems(machine.clock(subject(clock=1_000_000 + behind)))
     assert len(found) == bool(said)
     assert all(one.startswith(said) for one in found)
