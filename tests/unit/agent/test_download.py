@@ -6,21 +6,25 @@ import base64
 import contextlib
 import hashlib
 import shutil
+import ssl
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from etcd_component.agent import download, mirror
 from etcd_component.agent.download import FLOOR, Watch, fetch
 from etcd_component.agent.mirror import Address, DownloadFailed
 from etcd_component.agent.waits import Waits
+from tests.authority import Authority
 
 CONTENT = bytes(range(256)) * 4096
 WAITS = Waits(download=5, download_stall=0.6, download_slow=30, download_retry=0.01)
@@ -137,6 +141,36 @@ def test_a_file_of_this_machine(tmp_path: Path, get: Get) -> None:
     assert get(f"file://{tmp_path}/a%20file") == CONTENT
     with pytest.raises(DownloadFailed, match="no such file"):
         get(f"file://{tmp_path}/none")
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def authority(server: Mirror, tmp_path: Path) -> Authority:
+    """Signs the certificate by which the mirror speaks TLS, at one of its two names."""
+    made = Authority()
+    pair = made._issue("mirror", [x509.IPAddress(ip_address("127.0.0.1"))])
+    (tmp_path / "pair.pem").write_text("".join(pair))
+    (tmp_path / "ca.pem").write_text(made.pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pair.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return made
+
+
+def test_a_mirror_whose_ca_the_machine_trusts(
+    server: Mirror, get: Get, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url.replace("http:", "https:")
+    with pytest.raises(DownloadFailed, match="the mirror's certificate is not trusted: "):
+        get(url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert get(url) == CONTENT
+    with pytest.raises(DownloadFailed, match="not trusted: Hostname mismatch"):
+        get(url.replace("127.0.0.1", "localhost"))
+    # Neither was tried again.
+    assert len(server.asked) == 1
 
 
 # ---- logins

@@ -89,7 +89,9 @@ def test_a_member_without_its_data_is_said_so(
 
 
 @pytest.mark.parametrize("case", ["permitted", "data", "existing"])
-def test_what_may_start_keeps_its_configuration(machine: Machine, case: str) -> None:
+def test_what_may_start_keeps_its_configuration(
+    machine: Machine, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine.configure(BOOTSTRAP if case != "existing" else BOOTSTRAP.replace("new", "existing"))
     before = machine.paths.configuration.read_text()
     if case == "permitted":
@@ -99,6 +101,7 @@ def test_what_may_start_keeps_its_configuration(machine: Machine, case: str) -> 
         machine.have_data()
     stamp(machine)
     assert machine.paths.configuration.read_text() == before
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("permission", ["none", "over", "of a process that is gone", "of all", "x"])
