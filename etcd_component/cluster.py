@@ -75,7 +75,14 @@ class EtcdCluster(pulumi.ComponentResource):
         survivor = instances[model.voters[0].name]
         expelled = [survivor.expel(one) for one in model.instances if one.lost]
         # One member after another is rolled out, and none before all have their seats.
-        seats = {name: one.take_seat(genesis, expelled) for name, one in instances.items()}
+        # A learner joins what the voters have formed, and may be the first in line.
+        voting = {
+            one.name: instances[one.name].take_seat(genesis, expelled) for one in model.voters
+        }
+        seats = {
+            name: voting.get(name) or one.take_seat(genesis, [*expelled, *voting.values()])
+            for name, one in instances.items()
+        }
         done: list[pulumi.Resource] = [*expelled, *seats.values()]
         rolled_out: list[pulumi.Resource] = []
         for one in instances.values():

@@ -127,6 +127,8 @@ def test_a_learner_is_not_a_founder() -> None:
     found = record(type(model)("etcd", (*model.instances, learner), model.settings))
     assert not any("etcd-4=" in one for one in found.command("etcd-genesis").inputs["triggers"])
     assert "--learner" in found.command("etcd-4-seat").inputs["create"]
+    # One step at a time, it would wait for founders that come after it.
+    assert {f"etcd-{seq}-seat" for seq in (1, 2, 3)} <= found.command("etcd-4-seat").depends_on
 
 
 def test_founders_take_their_seats_in_parallel(three: Recording) -> None:
