@@ -30,7 +30,7 @@ def made(end: dt.datetime, name: x509.Name = SHORT, key: Any = KEY) -> x509.Cert
         subject_name=name,
         public_key=key.public_key(),
         serial_number=2**158 + 1,
-        not_valid_before=dt.datetime(1960, 12, 31, tzinfo=dt.UTC),
+        not_valid_before=dt.datetime(1950, 1, 1, tzinfo=dt.UTC),
         not_valid_after=end,
     )
     return builder.sign(key, hashes.SHA256())
@@ -48,6 +48,7 @@ def pem(certificate: x509.Certificate) -> str:
 @pytest.mark.parametrize(
     "end",
     [
+        at(1950, 1, 1),
         at(1969, 7, 20, 20, 17, 40),
         at(2000, 2, 29, 23, 59, 59),
         at(2026, 3, 1),
