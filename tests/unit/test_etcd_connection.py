@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 
+from etcd_component.agent import certificates
 from etcd_component.etcd_api import connection as module
 from etcd_component.etcd_api.connection import Connection, dial
 from etcd_component.etcd_api.errors import (
     AnswerTimeout,
     ApiError,
+    CertificateExpired,
+    CertificateRefused,
+    CertificateUntrusted,
     ConnectionLost,
     ConnectionRefused,
     ConnectTimeout,
@@ -134,7 +138,9 @@ def test_no_answer_in_time_is_a_timeout_and_not_asked_twice(
 
 def test_the_certificate_that_is_served_can_be_read(server: Server, member: Connection) -> None:
     pem = (server.folder / "server.crt").read_text()
-    assert member.served_certificate().der == ssl.PEM_cert_to_DER_cert(pem)
+    served = member.served_certificate()
+    assert served.der == ssl.PEM_cert_to_DER_cert(pem)
+    assert served.not_after == certificates.not_after(served.der)
     member.call("x", {})
     assert server.connections == 1
 
@@ -149,26 +155,26 @@ def test_a_certificate_of_another_authority_is_not_trusted(server: Server, tmp_p
     context = module.client_context(
         tmp_path / "other.pem", tmp_path / "client.crt", tmp_path / "client.key"
     )
-    with pytest.raises(HandshakeFailed, match="its certificate is not trusted"):
+    with pytest.raises(CertificateUntrusted, match="its certificate is not trusted"):
         Connection(server.url, context).call("x", {})
 
 
 def test_an_expired_certificate_is_not_trusted(tmp_path: Path) -> None:
     server = Server(tmp_path, days=-0.0001)
-    with pytest.raises(HandshakeFailed, match="certificate has expired"):
+    with pytest.raises(CertificateExpired, match="certificate has expired"):
         Connection(server.url, server.client()).call("x", {})
     server.stop()
 
 
 def test_a_certificate_for_another_name_is_not_trusted(server: Server) -> None:
     url = server.url.replace("127.0.0.1", "localhost")
-    with pytest.raises(HandshakeFailed, match="its certificate is not trusted"):
+    with pytest.raises(CertificateUntrusted, match="its certificate is not trusted"):
         Connection(url, server.client()).call("x", {})
 
 
 def test_a_server_that_refuses_this_side_s_certificate_is_said(server: Server) -> None:
     context = server.client(Authority(name="another CA"))
-    with pytest.raises((HandshakeFailed, ConnectionLost)) as caught:
+    with pytest.raises((CertificateRefused, ConnectionLost)) as caught:
         Connection(server.url, context).call("x", {})
     assert "refuses this side's certificate" in str(caught.value) or isinstance(
         caught.value, ConnectionLost
