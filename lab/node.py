@@ -86,10 +86,12 @@ def running(naming: Naming, number: int) -> bool:
 
 def init(naming: Naming, number: int) -> Process | None:
     """Return the node's process number 1, as the host sees it."""
-    if supervisor(naming, number) is None:
+    leader = supervisor(naming, number)
+    if leader is None:
         # An init that lost its nspawn is no node any more: nobody would let it reboot.
         return None
-    for process in processes.in_namespace(network.namespace_file(naming, number)):
+    below = processes.below(leader)
+    for process in processes.in_namespace(network.namespace_file(naming, number), below):
         if processes.is_init(process):
             return process
     return None

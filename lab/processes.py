@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _PROC = Path("/proc")
+_TELLS_CHILDREN = _PROC / "thread-self/children"
 _LAUNCH_SECONDS = 20.0
 
 
@@ -93,13 +94,31 @@ def group_of(leader: Process) -> list[Process]:
     return found if leader.alive else []
 
 
-def in_namespace(namespace_file: Path) -> Iterator[Process]:
-    """Yield the processes in the network namespace that is mounted at `namespace_file`."""
+def below(ancestor: Process) -> Iterator[Process]:
+    """Yield the children of a process, then theirs, and so on: who asks for few, waits for few.
+
+    A kernel that does not tell of children makes that all processes there are.
+    """
+    if not _TELLS_CHILDREN.exists():
+        yield from _all()
+        return
+    generation = [ancestor]
+    while generation:
+        children = [child for process in generation for child in _children(process)]
+        yield from children
+        generation = children
+
+
+def in_namespace(namespace_file: Path, among: Iterable[Process] | None = None) -> Iterator[Process]:
+    """Yield the processes in the network namespace that is mounted at `namespace_file`.
+
+    Looks at all there are, or at those `among` which they must be.
+    """
     try:
         wanted = namespace_file.stat()
     except OSError:
         return
-    for process in _all():
+    for process in _all() if among is None else among:
         try:
             seen = (_PROC / str(process.pid) / "ns/net").stat()
         except OSError:
@@ -151,6 +170,18 @@ def _all() -> Iterator[Process]:
         process = find(int(entry.name)) if entry.name.isdigit() else None
         if process:
             yield process
+
+
+def _children(process: Process) -> Iterator[Process]:
+    for file in (_PROC / str(process.pid) / "task").glob("*/children"):
+        try:
+            pids = file.read_text().split()
+        except OSError:
+            continue
+        for pid in pids:
+            child = find(int(pid))
+            if child:
+                yield child
 
 
 def _stat(pid: int) -> tuple[str, int] | None:
