@@ -83,8 +83,9 @@ class Asked:
         assert len(self.endpoints) == len(names)
         health = self.json("endpoint", "health")
         assert [one["health"] for one in health] == [True] * len(names), health
-        (cluster_id,) = self.cluster_ids()
-        assert len({one["leader"] for one in self.statuses()}) == 1
+        statuses = self.statuses()
+        (cluster_id,) = {one["header"]["cluster_id"] for one in statuses}
+        assert len({one["leader"] for one in statuses}) == 1
         value = str(time.time_ns())
         self("put", "asked", value)
         for endpoint in self.endpoints:
