@@ -83,6 +83,9 @@ def kept(stack: Stack, *wanted: tuple[str, str, str]) -> list[str]:
 def identity_of(stack: Stack, generation: int = 1) -> Identity:
     """The certificate and key of the client `tool`."""
     key = "etcd:tool" if generation == 1 else f"etcd:tool:{generation}"
+    # Another test has made all keys of this cluster anew.
+    of_all = stack.config["inventory"]["etcd"]["vars"].get("etcd_cert_generation", 1)
+    key += f"-g{of_all}" if of_all > 1 else ""
     certificate, private = kept(
         stack,
         ("LocallySignedCert", "etcd:tool", "certPem"),
