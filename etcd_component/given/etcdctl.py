@@ -29,6 +29,11 @@ def etcdctl(stack: str, cluster: str | None = None) -> dict[str, str]:
         outputs = backend.outputs(stack)
     except backend.NoAnswer as reason:
         raise CannotGive(str(reason)) from None
+    return variables_of(outputs, stack, cluster)
+
+
+def variables_of(outputs: Mapping[str, Any], stack: str, cluster: str | None) -> dict[str, str]:
+    """The same of a stack whose outputs are known. Raises CannotGive."""
     login = login_of(outputs, stack, cluster)
     directory = _base() / _name(stack, login["cluster"], login["ca_cert"])
     try:

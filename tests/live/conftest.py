@@ -97,7 +97,7 @@ Ask = Callable[[Stack], Asked]
 @pytest.fixture(scope="session")
 def ask(etcdctl: Path) -> Ask:
     """Turn to a stack's cluster as a client."""
-    return lambda stack: Asked(stack.client_environment(), etcdctl)
+    return lambda stack: Asked(stack.login(), etcdctl)
 
 
 class Tenants:

@@ -21,9 +21,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from unittest import mock
 
 import yaml
 
+from etcd_component.given.etcdctl import variables_of
 from lab import Lab
 from tests.live import quick
 from tests.live.state import State
@@ -170,10 +172,6 @@ class Stack:
     project: Project
     name: str
     environment: dict[str, str] = field(default_factory=dict)
-    _clients: dict[str, tuple[dict[str, Any], dict[str, str]]] = field(
-        default_factory=dict, repr=False
-    )
-    """Client environments by cluster, and what outputs each is made of: to ask takes a second."""
 
     @property
     def file(self) -> Path:
@@ -333,16 +331,17 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def login(self) -> dict[str, str]:
+        """The variables of `make etcdctl` for the only cluster, without running that."""
+        runtime = {"XDG_RUNTIME_DIR": self.project.environment["XDG_RUNTIME_DIR"]}
+        with mock.patch.dict(os.environ, runtime):
+            return variables_of(self.state().outputs, self.name, None)
+
     def client_environment(self, cluster: str | None = None) -> dict[str, str]:
         """What evaluating the lines of `make etcdctl` in a shell sets."""
         words = ["--cluster", cluster] if cluster else []
-        outputs = self.state().outputs
-        made_of, known = self._clients.get(" ".join(words), (None, {}))
-        if made_of != outputs:
-            command = [sys.executable, "-m", "etcd_component", "etcdctl", *words, self.name]
-            known = self.evaluated(f'eval "$({shlex.join(command)})"')
-            self._clients[" ".join(words)] = outputs, known
-        return dict(known)
+        command = [sys.executable, "-m", "etcd_component", "etcdctl", *words, self.name]
+        return self.evaluated(f'eval "$({shlex.join(command)})"')
 
     def evaluated(self, lines: str) -> dict[str, str]:
         """What lines of shell set for etcdctl."""

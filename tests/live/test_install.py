@@ -111,6 +111,7 @@ def test_a_given_ca_and_a_given_password_with_odd_characters_are_used(
     asked = ask(stack)
     asked.assert_one_healthy_cluster("etcd-1")
     assert asked.environment["ETCDCTL_PASSWORD"] == ODD_PASSWORD
+    assert stack.client_environment() == asked.environment
     assert stack.output("ca_cert").strip() == certificate.strip()
     served = served_certificate(nodes.address(0))
     served.verify_directly_issued_by(x509.load_pem_x509_certificate(certificate.encode()))
