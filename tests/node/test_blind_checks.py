@@ -75,7 +75,9 @@ def test_a_rollout_that_could_not_note_its_start_is_refused(three: Members) -> N
 
 BLIND = {
     "nothing": "()",
-    "a member without an ID": """real([*(answer["members"] if "members" in answer else answer), {}])""",
+    "a member without an ID": (
+        """real([*(answer["members"] if "members" in answer else answer), {}])"""
+    ),
 }
 _READ_BADLY = """\
 from etcd_component.etcd_api import members

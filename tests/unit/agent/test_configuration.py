@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from etcd_component.agent.decide.version import Change
 
 from etcd_component.agent import composition, configuration, drift
+from etcd_component.agent.decide.version import Change
 from etcd_component.agent.instance import Instance, has_joined
 from etcd_component.agent.output import Refusal
 from tests.unit.agent.fake_machine import Machine, machine
