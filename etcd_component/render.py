@@ -20,6 +20,13 @@ NODE_PROGRAM = "/usr/local/sbin/etcd-node"
 MONITOR_PROGRAM = "/usr/local/sbin/etcd-monitor"
 """Where the monitor's program stands on its machine."""
 
+NO_PROXIES = (
+    "UnsetEnvironment=HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY"
+    " http_proxy https_proxy all_proxy no_proxy\n"
+)
+"""A line of a unit. A proxy that a machine has for all services gets no member to its peers, and no
+monitor to its targets; etcd takes it for both without a word."""
+
 SANDBOX = """\
 UMask=0077
 NoNewPrivileges=yes
@@ -199,7 +206,7 @@ LimitNOFILE=65536
 OOMScoreAdjust=-1000
 IOSchedulingClass=best-effort
 IOSchedulingPriority=0
-
+{NO_PROXIES}
 ReadWritePaths={instance.data_dir}
 {SANDBOX}
 [Install]

@@ -150,7 +150,8 @@ def why_away(login: Login, place: Path) -> str:
     except subprocess.TimeoutExpired:
         machines.end(process)
         return f"SSH gets no answer within {LOGIN_SECONDS} s"
-    last = [line.strip() for line in complaint.splitlines() if line.strip()][-1:]
+    lines = complaint.decode(errors="replace").splitlines()
+    last = [line.strip() for line in lines if line.strip()][-1:]
     # 255 is ssh's own; anything else is of a shell that was reached.
     return (last[0] if last else "SSH does not get in") if process.returncode == _NOT_IN else ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,11 +73,6 @@ def login_of(outputs: Mapping[str, Any], stack: str, cluster: str | None) -> dic
             f"the stack {stack} has no cluster {chosen}; its clusters are: {', '.join(clusters)}"
         )
     return {"cluster": chosen, **{one: outputs[one][chosen] for one in names}}
-
-
-def shell_lines(variables: Mapping[str, str]) -> str:
-    """The lines that export variables in any POSIX shell, whatever their values are."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def _base() -> Path:

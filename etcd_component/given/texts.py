@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -129,16 +130,30 @@ def _vip_manager(given: Given, place: str) -> str:
 
 
 def _etcdctl(given: Given, place: str) -> str:
+    return shell_lines(
+        {
+            "ETCDCTL_ENDPOINTS": ",".join(_urls(given)),
+            "ETCDCTL_CACERT": f"{place}/{CA}",
+            "ETCDCTL_CERT": f"{place}/{CERTIFICATE}",
+            "ETCDCTL_KEY": f"{place}/{KEY}",
+            "ETCDCTL_USER": given.user,
+            "ETCDCTL_PASSWORD": given.password,
+        }
+    )
+
+
+def shell_lines(variables: Mapping[str, str]) -> str:
+    """The lines that export etcdctl's variables in any POSIX shell, whatever their values are.
+
+    etcdctl would go to its endpoints through the proxy of $HTTPS_PROXY; to these it does not.
+    """
+    urls = variables["ETCDCTL_ENDPOINTS"].split(",")
+    hosts = ",".join(urlsplit(one).hostname or "" for one in urls)
     return _ended(
-        f"export ETCDCTL_{name}={shlex.quote(value)}"
-        for name, value in (
-            ("ENDPOINTS", ",".join(_urls(given))),
-            ("CACERT", f"{place}/{CA}"),
-            ("CERT", f"{place}/{CERTIFICATE}"),
-            ("KEY", f"{place}/{KEY}"),
-            ("USER", given.user),
-            ("PASSWORD", given.password),
-        )
+        [
+            *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+            f'export NO_PROXY="${{NO_PROXY:-${{no_proxy:-}}}},{hosts}"',
+        ]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etcd_component.model import Monitor
-from etcd_component.render import SANDBOX
+from etcd_component.render import NO_PROXIES, SANDBOX
 
 AT = "/etc/etcd-monitor"
 """Where the monitor's files lie on its machine."""
@@ -119,7 +119,7 @@ TimeoutStopSec=60s
 LimitNOFILE=65536
 MemoryMax={memory}
 OOMScoreAdjust=500
-
+{NO_PROXIES}
 {_writes(name, model)}{SANDBOX}
 [Install]
 WantedBy=multi-user.target

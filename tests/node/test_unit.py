@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from tests.node.conftest import SUBNET
+from tests.node.conftest import SUBNET, Cluster
 from tests.node.members import Members, eventually
 
 
@@ -74,3 +74,25 @@ def test_each_line_of_etcd_in_the_journal_is_json_and_has_the_labels_of_its_metr
     assert {(one["IP"], one["JOB"]) for one in lines} == {(f"{SUBNET}.11", "etcd")}
     assert all({"level", "ts", "msg"} <= json.loads(one["MESSAGE"]).keys() for one in lines)
     assert "No entries" in three.shell(2, "journalctl CLS=etcd INS=etcd-1 -n 1")
+
+
+def test_a_proxy_for_all_services_is_not_between_members(cluster: Cluster) -> None:
+    three = cluster(3)
+    proxies = " ".join(
+        f"{name}=http://127.0.0.1:9" for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY")
+    )
+    directory = "/etc/systemd/system.conf.d"
+    # etcd with a file reads no variable of its own either.
+    text = f"[Manager]\nDefaultEnvironment={proxies} ETCD_NAME=another ETCD_DATA_DIR=/nowhere\n"
+    try:
+        for seq in three.everyone:
+            three.shell(seq, f"mkdir -p {directory}; cat >{directory}/proxy.conf", stdin=text)
+            three.shell(seq, "systemctl daemon-reexec")
+        three.found(access=True)
+        assert three.is_well()
+        environment = three.shell(1, f"tr '\\0' '\\n' </proc/{three.pid(1)}/environ")
+        assert "ETCD_NAME=another" in environment
+        assert "127.0.0.1:9" not in environment
+    finally:
+        for seq in three.everyone:
+            three.shell(seq, f"rm -rf {directory}; systemctl daemon-reexec")

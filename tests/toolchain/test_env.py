@@ -67,6 +67,39 @@ def test_the_programs_are_on_the_path_and_the_projects_python_is_first(lab: Path
     assert shell(lines, "command -v etcdctl").endswith("/etcdctl")
 
 
+PROXY = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"http_proxy": PROXY}, "localhost,127.0.0.1"),
+        ({"https_proxy": PROXY, "no_proxy": "a.example"}, "a.example,localhost,127.0.0.1"),
+        ({"http_proxy": PROXY, "no_proxy": "127.0.0.1"}, "127.0.0.1"),
+        ({}, ""),
+    ],
+)
+def test_a_proxy_is_not_between_pulumi_and_its_program(before: dict[str, str], after: str) -> None:
+    cleared = {"http_proxy": "", "https_proxy": "", "grpc_proxy": "", "no_proxy": ""}
+    lines = env("none", **{**cleared, **before})
+    assert shell(lines, 'echo "$no_proxy"', **{**cleared, **before}) == after
+
+
+def test_a_program_reaches_its_engine_past_a_proxy(project: Project) -> None:
+    proxy = {"http_proxy": PROXY, "no_proxy": ""}
+    environment = {**project.backend.environment, **proxy}
+    done = subprocess.run(
+        ["sh", "-euc", f"{env('none', **proxy)}\npulumi preview --non-interactive --stack three"],
+        cwd=project.directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "answer: 42" in " ".join(done.stdout.split())
+
+
 def test_a_lab_stack_gets_the_labs_state_and_a_passphrase_of_its_own(lab: Path) -> None:
     lines = env("three", PULUMI_ETCD_LAB=str(lab))
     assert shell(lines, "echo $PULUMI_BACKEND_URL") == f"file://{lab}/pulumi"

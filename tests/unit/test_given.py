@@ -100,6 +100,29 @@ def test_a_shell_reads_any_password_as_it_is(password: str, shell: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, ""),
+        ({"NO_PROXY": "a.example"}, "a.example"),
+        ({"no_proxy": "b.example"}, "b.example"),
+        ({"NO_PROXY": "a.example", "no_proxy": "b.example"}, "a.example"),
+    ],
+)
+def test_etcdctl_goes_to_the_members_past_a_proxy(before: dict[str, str], after: str) -> None:
+    written = text("etcdctl.env", given(), "/place")
+    done = subprocess.run(
+        ["sh", "-euc", f'{written}printf %s "$NO_PROXY"'],
+        env=before,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *others = done.stdout.split(",")
+    assert first == after
+    assert others == [one.rpartition(":")[0].strip("[]") for one in given().endpoints]
+
+
+@pytest.mark.parametrize(
     ("prefix", "expected"),
     [
         ("/pg/main/", {"namespace": "/pg", "scope": "main"}),

@@ -97,6 +97,7 @@ def test_the_lines_set_etcdctl_up_and_hold_no_key(
         "ETCDCTL_USER": "root",
         "ETCDCTL_PASSWORD": PASSWORD,
     }
+    assert lines.endswith('export NO_PROXY="${NO_PROXY:-${no_proxy:-}},10.10.10.10"\n')
     assert key.read_text() == KEY
     assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(one.stat().st_mode) for one in key.parent.iterdir()} == {0o600}
