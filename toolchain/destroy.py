@@ -28,6 +28,7 @@ from etcd_component import backend
 from etcd_component.banner import GREETING
 from etcd_component.ssh import Login
 from etcd_component.status import declared, machines
+from etcd_component.status.facts import NotLookedAt
 from toolchain.state import StateError, pulumi, say
 
 BANNER_SECONDS = 2
@@ -134,7 +135,7 @@ def why_away(login: Login, place: Path) -> str:
         return f"its bastion {first.host}: {reason}" if login.bastion else reason
     try:
         way = machines.prepare(login, place)
-    except machines.NotLookedAt:
+    except NotLookedAt:
         # Pulumi's own way in may work where `ssh` or an agent is missing here.
         return ""
     process = way.start(
