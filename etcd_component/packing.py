@@ -72,5 +72,6 @@ def _replace(path: Path, content: bytes) -> Path:
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
+    Path(name).chmod(0o644)
     Path(name).replace(path)
     return path
