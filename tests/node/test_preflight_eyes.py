@@ -101,7 +101,7 @@ OBSTACLES = {
         "rm /etc/etcd",
     ),
     "a user that is root": Obstacle(
-        "sed -i.kept '/^etcd:/d; $ a etcd:x:0:0::/:/bin/sh' /etc/passwd",
+        "sed -i.kept /^etcd:/d /etc/passwd && echo etcd:x:0:0::/:/bin/sh >>/etc/passwd",
         "the user etcd has the number 0",
         "remove or rename that user",
         "mv /etc/passwd.kept /etc/passwd",

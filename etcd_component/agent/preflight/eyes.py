@@ -41,12 +41,12 @@ def hidden(subject: Subject) -> Iterator[Finding]:
 
 def way(subject: Subject) -> Iterator[Finding]:
     """Directories that the user etcd may not enter, on the way to all that it needs."""
-    # The data directory itself becomes the user's own.
-    ways = {
-        subject.data: [one for one in host.visited(subject.data) if Path(one) != subject.real],
-        subject.paths.etc: host.visited(subject.paths.etc),
-        VERSIONS: host.visited(VERSIONS),
-    }
+    ways = {one: host.visited(one) for one in (subject.paths.etc, VERSIONS)}
+    if not any(hidden(subject)):
+        # The data directory itself becomes the user's own.
+        ways[subject.data] = [
+            one for one in host.visited(subject.data) if Path(one) != subject.real
+        ]
     if subject.options.method == "preinstalled":
         program = Path(software.program_of_machine("etcd") or "/usr/bin/etcd")
         ways[program] = host.visited(program)
@@ -54,8 +54,8 @@ def way(subject: Subject) -> Iterator[Finding]:
     def closed() -> str:
         """The first one of each way, or nothing, by line."""
         return "\n".join(
-            next((one for one in way if Path(one).exists() and not os.access(one, os.X_OK)), "")
-            for way in ways.values()
+            next((one for one in way if _is_closed(one, str(target))), "")
+            for target, way in ways.items()
         )
 
     found = dict(zip(ways, privileges.run_as(privileges.user("etcd"), closed).split("\n")))
@@ -68,6 +68,12 @@ def way(subject: Subject) -> Iterator[Finding]:
                 f" which is on the way to {target}",
                 f"chmod o+x {path}{other}",
             )
+
+
+def _is_closed(path: str, target: str) -> bool:
+    """Whether this process may not enter a directory, or run the program that is the target."""
+    place = Path(path)
+    return (place.is_dir() or (path == target and place.is_file())) and not os.access(path, os.X_OK)
 
 
 def _rights(path: Path) -> str:
