@@ -86,6 +86,7 @@ class Instance(pulumi.ComponentResource):
         new = [
             ("--clock", str(int(time.time()))),
             ("--peers", self._belonging.cluster.peers_of(self._model)),
+            ("--quota", str(settings.quota_bytes)),
         ]
 
         def claim(own: Sequence[Sequence[str]], *more: Sequence[str]) -> str:

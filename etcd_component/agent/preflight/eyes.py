@@ -113,7 +113,8 @@ def programs(subject: Subject) -> Iterator[Finding]:
         places.append(SOFTWARE)
         there, version = host.existing_parent(VERSIONS), subject.options.version
         free = host.free_mib(there)
-        if free < _PROGRAMS_MIB and not (version and (VERSIONS / version).is_dir()):
+        is_there = subject.has_joined or (version and (VERSIONS / version).is_dir())
+        if free < _PROGRAMS_MIB and not is_there:
             yield Finding(
                 f"only {free} MiB are free in {there}, where etcd's programs go",
                 f"free at least {_PROGRAMS_MIB} MiB",

@@ -51,6 +51,14 @@ def problems(found: Iterable[Finding | Remark]) -> list[str]:
     return [one.problem if isinstance(one, Finding) else f"({one.text})" for one in found]
 
 
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    def make(whether: bool) -> None:
+        monkeypatch.setattr(Subject, "has_joined", property(lambda _: whether))
+
+    return make
+
+
 # ---- whose it is
 
 
@@ -246,8 +254,14 @@ def test_programs_start_from_where_they_are_put(
     assert all("is mounted with noexec" in one for one in said)
 
 
-def test_programs_find_room_unless_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_find_room_unless_they_are_there(
+    monkeypatch: pytest.MonkeyPatch, joined: Callable[[bool], None]
+) -> None:
+    joined(True)
     monkeypatch.setattr(host, "free_mib", lambda _: 149)
+    monkeypatch.setattr(host, "mounts", list)
+    assert problems(eyes.programs(subject(version="9.9.9"))) == []
+    joined(False)
     monkeypatch.setattr(host, "mounts", list)
     assert problems(eyes.programs(subject(version="9.9.9"))) == [
         f"only 149 MiB are free in {host.existing_parent(paths.VERSIONS)}, where etcd's programs go"
@@ -260,14 +274,6 @@ def test_programs_find_room_unless_they_are_there(monkeypatch: pytest.MonkeyPatc
 # ---- the disk
 
 GIB = 1 << 30
-
-
-@pytest.fixture
-def joined(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    def make(whether: bool) -> None:
-        monkeypatch.setattr(Subject, "has_joined", property(lambda _: whether))
-
-    return make
 
 
 @pytest.mark.parametrize(
