@@ -123,7 +123,7 @@ def test_an_erasure_without_a_claim_removes_no_cluster(cluster: Cluster) -> None
     assert one.roles() == {"etcd-1": "voter"}
 
 
-@pytest.mark.parametrize("part", ["data_directory.remove", "uninstall.remove_shared"])
+@pytest.mark.parametrize("part", ["data_directory.remove", "uninstall._remove_what_is_shared"])
 def test_an_erasure_that_was_killed_is_finished_when_it_runs_again(
     cluster: Cluster, part: str
 ) -> None:
