@@ -220,12 +220,15 @@ def test_a_repair_is_asked_by_a_higher_number(
 
 
 @pytest.mark.parametrize("active", ["active", "activating", "failed", ""])
-def test_what_does_not_serve_is_started_with_its_new_files(machine: Machine, active: str) -> None:
+def test_what_does_not_serve_is_started_with_its_new_files(
+    machine: Machine, active: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine.configure(TAKEN)
     machine.unit = dataclasses.replace(machine.unit, active=active)
     start.restart_if_down(Instance.load(machine.paths))
     expected = [] if active == "active" else [("restart", "--no-block", "etcd.service")]
     assert machine.called == expected
+    assert ("is started with its new files" in capsys.readouterr().out) == bool(expected)
 
 
 def test_the_stamp_imports_little() -> None:
