@@ -153,7 +153,8 @@ def test_what_others_have_put_there_stays_and_is_said(
     tmp_path: Path, theirs: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "3.6.16"
-    for path, text in {"bin/etcd": "old", theirs: "theirs"}.items():
+    ours = {} if theirs == "README" else {"bin/etcd": "old"}
+    for path, text in {**ours, theirs: "theirs"}.items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(text)
     archive.put_in_place(new_release(tmp_path), place)
