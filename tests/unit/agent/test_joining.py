@@ -147,6 +147,18 @@ def test_what_is_done(seen: Observed, decision: Decision) -> None:
             ["is not one of the founders"],
         ),
         (
+            looked(
+                replace(HERE, founders=f"{TWO.name}={TWO.url}"),
+                names_peers=False,
+                knows_peers=False,
+            ),
+            ["is not one of the founders"],
+        ),
+        (
+            looked(replace(HERE, founders=f"{ONE.name}={ONE.url}0")),
+            ["is not one of the founders"],
+        ),
+        (
             looked(replace(FOUNDER, name="etcd-9")),
             ["etcd-9 is not one of the founders"],
         ),
