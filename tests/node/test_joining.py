@@ -29,7 +29,7 @@ def answered(connection: http.client.HTTPSConnection) -> bytes:
 
 
 def test_a_member_joins_a_long_lived_cluster_in_which_nobody_writes(cluster: Cluster) -> None:
-    """etcd by itself goes on announcing the newcomer for ever, see `attend_newcomer`."""
+    """etcd by itself goes on announcing the newcomer for ever, see `learner.Newcomer`."""
     two = cluster(2)
     two.prepare_all()
     two.join(1, founders=[1])
