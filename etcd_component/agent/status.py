@@ -90,7 +90,7 @@ def _describe_members(instance: Instance, client: Client) -> bool:
         say(f"members     cannot be asked: {fault}")
         return False
     try:
-        members = client.members(instance.peer_url)
+        members = sorted(client.members(instance.peer_url), key=lambda one: one.label)
     except ApiError as error:
         say(f"members     this one does not answer: {error}")
         for line in readiness.describe_peers(client, instance.known_peers()):
