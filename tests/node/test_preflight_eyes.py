@@ -32,19 +32,19 @@ OBSTACLES = {
     # With ProtectHome=yes the unit fails with 226/NAMESPACE, or finds nothing.
     "data in /home": Obstacle(
         "",
-        "/home/etcd leads through /home/etcd, which etcd does not see: its unit has ProtectHome",
+        "/home/etcd leads through /home, which etcd does not see: its unit has ProtectHome=yes",
         "choose an etcd_data outside of /home",
         options={"data": "/home/etcd"},
     ),
     "data linked to /root": Obstacle(
         "mkdir -p /data /root/big && ln -s /root/big /data/etcd",
-        "/data/etcd leads through /root/big, which etcd does not see",
+        "/data/etcd leads through /root, which etcd does not see",
         "choose an etcd_data outside of /home, /root",
         "rm -r /root/big",
     ),
     "data linked by way of /home": Obstacle(
         "mkdir -p /data/disk && ln -s /data/disk /home/way && ln -s /home/way/etcd /data/etcd",
-        "/data/etcd leads through /home/way, which etcd does not see",
+        "/data/etcd leads through /home, which etcd does not see",
         "choose an etcd_data",
         "rm /home/way",
     ),
@@ -96,7 +96,7 @@ OBSTACLES = {
     ),
     "a file in the place of a directory": Obstacle(
         "echo >/etc/etcd",
-        "/etc/etcd is not a directory, and its configuration goes there",
+        "/etc/etcd is not a directory, where its configuration goes",
         "move it away",
         "rm /etc/etcd",
     ),

@@ -84,26 +84,24 @@ def _rights(path: Path) -> str:
 def system(subject: Subject) -> Iterator[Finding]:
     """Directories of the system in which something is put: that they are some, and writable."""
     wanted = {
-        PROGRAM.parent: "this program",
-        VERSIONS: "etcd's programs",
-        subject.paths.etc: "its configuration",
-        UNITS: "its unit",
-        RUN: "what this program notes",
+        PROGRAM.parent: "this program goes",
+        VERSIONS: "etcd's programs go",
+        subject.paths.etc: "its configuration goes",
+        UNITS: "its unit goes",
+        RUN: "this program notes what it must",
     }
     unwritable: dict[Path, str] = {}
     for path, what in wanted.items():
         there = host.existing_parent(path)
         below = there / path.relative_to(there).parts[0] if path != there else there
         if os.path.lexists(below) and not below.is_dir():
-            yield Finding(f"{below} is not a directory, and {what} goes there", "move it away")
+            yield Finding(f"{below} is not a directory, where {what}", "move it away")
         elif not os.access(there, os.W_OK):
             unwritable.setdefault(there, what)
     for path, what in unwritable.items():
         mount = host.mount_of(Path(os.path.realpath(path)))
         how = f": {mount.point} is mounted read-only" if mount and "ro" in mount.options else ""
-        yield Finding(
-            f"nothing can be written in {path}, where {what} goes{how}", "mount it writable"
-        )
+        yield Finding(f"nothing can be written in {path}, where {what}{how}", "mount it writable")
 
 
 def programs(subject: Subject) -> Iterator[Finding]:
