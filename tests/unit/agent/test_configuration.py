@@ -79,8 +79,12 @@ def test_a_member_does_not_become_somebody_new(machine: Machine, changes: dict[s
     machine.configure("membership\n")
     with pytest.raises(Refusal, match=r"cannot change its .*; nothing was changed"):
         configuration._refuse_another_member(machine.paths, another(machine, **changes), None)
+    wanted = another(machine, **changes)
+    machine.paths.settings.unlink()
+    configuration._refuse_another_member(machine.paths, wanted, None)
+    machine.configure("membership\n")
     machine.paths.membership.unlink()
-    configuration._refuse_another_member(machine.paths, another(machine, **changes), None)
+    configuration._refuse_another_member(machine.paths, wanted, None)
 
 
 def test_another_peer_port_is_announced_later_and_alone(machine: Machine) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import certificate_trial, tls
+from etcd_component.agent import certificate_trial, commands, drift, frame, tls
 from etcd_component.agent.certificate_trial import Trial, dropped_authorities, why_not_taken
+from etcd_component.agent.instance import Instance
+from etcd_component.agent.options import Options
 from etcd_component.agent.output import Refusal
+from etcd_component.agent.waits import Waits
 from tests.authority import Authority
+from tests.unit.agent.fake_machine import Machine, machine
+
+__all__ = ["machine"]
 
 
 def der(length: int, head: bytes) -> bytes:
@@ -99,6 +107,102 @@ def test_whose_fault_it_is(
 
     assert why_not_taken(attempt, PRESENT, NEW, "https://a", drops=drops) == expected
     assert [list(left) for left in answers.values()] == [[], []]
+
+
+# ---- as a whole
+
+
+@pytest.fixture
+def put(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Deliver some parts, as a machine without a member gets them."""
+    monkeypatch.setattr(tls, "make_user", lambda: None)
+
+    def putting(*revoked: str, **parts: str) -> None:
+        text = "".join(f"--- {name.replace('_', '.')}\n{part}" for name, part in parts.items())
+        command = commands.COMMANDS["tls"]
+        options = Options(revoked=revoked)
+        tls.run(frame.Run(commands.NODE, "tls", command, options, Waits(), (), [text]))
+
+    return putting
+
+
+def delivery() -> dict[str, str]:
+    authority = Authority()
+    certificate, key = authority.issue_client()
+    listed = base64.b64encode(authority.crl(1)).decode() + "\n"
+    return {
+        "ca_crt": authority.bundle,
+        "server_crt": certificate,
+        "server_key": key,
+        "revoked_crl": listed,
+    }
+
+
+def contents(machine: Machine) -> dict[str, str]:
+    pki = machine.paths.pki
+    return {path.name: path.read_text(errors="replace") for path in pki.iterdir()}
+
+
+def test_a_delivery_is_in_use_and_the_last_one_gone(
+    machine: Machine, put: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = delivery(), delivery()
+    put(**first, token_pub="-----BEGIN P-----END\n", token_key="-----BEGIN K-----END\n")
+    assert sorted(contents(machine)) == [
+        *("ca.crt", "revoked.crl", "server.crt", "server.key", "token.key", "token.pub")
+    ]
+    (machine.paths.etc / "pki-killed").mkdir()
+    put("etcd-2 (ended)", "tool", **second)
+    found = contents(machine)
+    assert sorted(found) == ["ca.crt", "revoked.crl", "server.crt", "server.key"]
+    assert found["server.key"] == second["server_key"]
+    assert len(list(machine.paths.etc.glob("pki-*"))) == 1
+    assert machine.paths.pki.stat().st_mode & 0o777 == 0o755
+    modes = {path.name: path.stat().st_mode & 0o777 for path in machine.paths.pki.iterdir()}
+    assert modes == {**dict.fromkeys(found, 0o644), "server.key": 0o600}
+    assert drift.changed_files(machine.paths) == []
+    said = capsys.readouterr().out
+    assert f"are in {machine.paths.pki}; refused are etcd-2 (ended), tool" in said
+
+
+@pytest.mark.parametrize("part", ["ca_crt", "server_crt", "server_key", "revoked_crl"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
+def test_half_a_delivery_changes_nothing(
+    machine: Machine, put: Callable[..., None], part: str, damage: str
+) -> None:
+    put(**delivery())
+    before = contents(machine)
+    parts = delivery()
+    whole = parts.pop(part)
+    if damage != "missing":
+        parts[part] = "" if damage == "empty" else whole[: len(whole) // 2]
+    with pytest.raises(Refusal, match=r"standard input has no .*; the certificate in use stays"):
+        put(**parts)
+    assert contents(machine) == before
+    assert len(list(machine.paths.etc.glob("pki-*"))) == 1
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_member_s_new_certificate_is_tried_first(
+    machine: Machine, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch, joined: bool
+) -> None:
+    machine.configure("membership\n" if joined else "")
+    put(**delivery())
+    before = contents(machine)
+
+    def refuse(instance: Instance, new: Path, options: Options) -> None:
+        assert (new / "server.key").exists()
+        raise Refusal("no")
+
+    monkeypatch.setattr(certificate_trial, "refuse_to_cut_off", refuse)
+    if joined:
+        with pytest.raises(Refusal, match=r"^no$"):
+            put(**delivery())
+        assert contents(machine) == before
+        assert len(list(machine.paths.etc.glob("pki-*"))) == 1
+    else:
+        put(**delivery())
+        assert contents(machine) != before
 
 
 def test_a_key_of_another_certificate_is_not_taken(tmp_path: Path) -> None:
