@@ -109,8 +109,9 @@ def clear(release: Path) -> list[str]:
         refuse(f"{release} is not what etcd-node puts there; move it away and run this again")
     others = [
         str(path.relative_to(release))
-        for path in files.walk(release)
-        if path.parent != programs or path.name not in PROGRAMS
+        for path in release.rglob("*")
+        if (path.is_symlink() or not path.is_dir())
+        and (path.parent != programs or path.name not in PROGRAMS)
     ]
     if not others:
         shutil.rmtree(release)

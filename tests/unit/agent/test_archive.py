@@ -162,6 +162,15 @@ def test_what_others_have_put_there_stays_and_is_said(
     assert f"other files in {place} stay as they are: {theirs}" in capsys.readouterr().out
 
 
+def test_somebody_s_link_to_a_directory_stays(tmp_path: Path) -> None:
+    place = tmp_path / "3.6.16"
+    place.mkdir()
+    (place / "link").symlink_to(tmp_path)
+    archive.put_in_place(new_release(tmp_path), place)
+    assert (place / "link").is_symlink()
+    assert sorted(path.name for path in (place / "bin").iterdir()) == sorted(PROGRAMS)
+
+
 @pytest.mark.parametrize("what", ["a file", "bin is a file", "bin is a link"])
 def test_what_is_no_release_at_all_is_refused(tmp_path: Path, what: str) -> None:
     place = tmp_path / "3.6.16"
