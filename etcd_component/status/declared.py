@@ -228,7 +228,9 @@ def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) ->
         pki["ca.crt"],
         pki["server.crt"],
         pki.get("revoked.crl", "").strip(),
-        _revealed(steps["rollout"].get("create")) == wanted["rollout"],
+        # Both as they were last done, and as they are wanted.
+        wanted["program"] in _revealed(steps["node"].get("update") or "")
+        and wanted["rollout"] == _revealed(steps["rollout"].get("create")),
         int(wanted["repair"]),
         tuple(_sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
         int(wanted["rejoin"]),

@@ -99,6 +99,43 @@ def test_the_state_of_an_update_says_what_was_put_on_each_node(three: declared.C
     assert three.root_passwords == (PASSWORD,)
 
 
+@pytest.mark.parametrize(
+    ("step", "field", "wanted"), [("rollout", "create", "3.6.14"), ("node", "update", "claim")]
+)
+def test_after_an_update_that_failed_the_state_says_who_was_left_out(
+    step: str, field: str, wanted: str
+) -> None:
+    state = exported(cluster(3))
+    (command,) = (one for one in state["resources"] if one["urn"].endswith(f"::etcd-2-{step}"))
+    assert wanted in command["inputs"][field]
+    command["inputs"][field] = "as the update before wanted it"
+    (found,) = declared.read(state, "test")
+    done = [one.files.rolled_out for one in found.members if one.files]
+    assert done == [True, False, True]
+
+
+def test_what_another_version_of_the_program_has_written_is_not_read() -> None:
+    for change, said in (({"schema": 2}, "another version of this program"), (None, "cut off")):
+        state = exported(cluster(1))
+        (instance,) = (one for one in state["resources"] if one["type"] == "etcd:index:Instance")
+        if change:
+            instance["outputs"]["desired"].update(change)
+        else:
+            instance["outputs"] = {}
+        with pytest.raises(declared.CannotRead, match=f"{said}.*run `pulumi up`"):
+            declared.read(state, "test")
+
+
+def test_access_is_not_compared_while_no_update_has_got_so_far() -> None:
+    state = exported(cluster(3))
+    (whole,) = (one for one in state["resources"] if one["type"] == "etcd:index:Cluster")
+    whole["outputs"] = {}
+    (found,) = declared.read(state, "test")
+    assert found.access is None
+    strangers = access.Access({"stranger": frozenset()}, {})
+    assert judge(listing_access(clean(found), strangers)).findings == ()
+
+
 def test_members_that_sign_tokens_run_what_the_stack_says() -> None:
     (found,) = declared.read(exported(cluster(1, auth_token="jwt")), "test")
     files = found.members[0].files
