@@ -19,23 +19,23 @@ _SECONDS = 1.0
 
 
 def tell(
-    cluster: Cluster, seats: Mapping[str, remote.Command], finished: Sequence[pulumi.Resource]
+    cluster: Cluster, members: Mapping[str, remote.Command], finished: Sequence[pulumi.Resource]
 ) -> None:
-    """Warn of each instance whose client port does not answer, by the name of its seat's Command.
+    """Warn of each instance whose client port does not answer, by the name of its member's Command.
 
-    A preview leaves out those whose seat is yet to be taken or changed; an update asks when all of
+    A preview leaves out those that are yet to join or to be changed; an update asks when all of
     `finished` are done.
     """
     absent = functools.cache(lambda: silent(cluster))
 
     def look(name: str, found: Sequence[str | None]) -> None:
-        # What a seat says is known once it is taken.
+        # What a member says is known once it has joined.
         if found[0] and (why := absent().get(name)):
             pulumi.warn(why)
 
     done = [] if pulumi.runtime.is_dry_run() else [one.urn for one in finished]
-    for name, seat in seats.items():
-        pulumi.Output.all(seat.stdout, *done).apply(functools.partial(look, name))
+    for name, member in members.items():
+        pulumi.Output.all(member.stdout, *done).apply(functools.partial(look, name))
 
 
 def silent(cluster: Cluster) -> dict[str, str]:

@@ -20,7 +20,7 @@ from etcd_component.root import root_of
 class EtcdCluster(pulumi.ComponentResource):
     """An etcd cluster on Linux machines, as its model says.
 
-    Raft membership is the resource lifecycle: an instance that is created takes its seat, one
+    Raft membership is the resource lifecycle: an instance that is created joins, one
     that is updated is restarted safely, one that is deleted leaves.
     """
 
@@ -73,22 +73,20 @@ class EtcdCluster(pulumi.ComponentResource):
         )
         # etcd takes nobody in while a voter is down, so the lost go first.
         survivor = instances[model.voters[0].name]
-        expelled = [survivor.expel(one) for one in model.instances if one.lost]
-        # One member after another is rolled out, and none before all have their seats.
+        removed = [survivor.remove_lost(one) for one in model.instances if one.lost]
+        # One member after another is rolled out, and none before all have joined.
         # A learner joins what the voters have formed, and may be the first in line.
-        voting = {
-            one.name: instances[one.name].take_seat(genesis, expelled) for one in model.voters
-        }
-        seats = {
-            name: voting.get(name) or one.take_seat(genesis, [*expelled, *voting.values()])
+        voting = {one.name: instances[one.name].join(genesis, removed) for one in model.voters}
+        members = {
+            name: voting.get(name) or one.join(genesis, [*removed, *voting.values()])
             for name, one in instances.items()
         }
-        done: list[pulumi.Resource] = [*expelled, *seats.values()]
+        done: list[pulumi.Resource] = [*removed, *members.values()]
         rolled_out: list[pulumi.Resource] = []
         for one in instances.values():
             rolled_out.append(one.roll_out(after=[*done, *rolled_out]))
         done += rolled_out
-        absence.tell(model, seats, rolled_out)
+        absence.tell(model, members, rolled_out)
         done.append(
             access.switch_on(
                 model, owner, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
@@ -96,7 +94,7 @@ class EtcdCluster(pulumi.ComponentResource):
         )
         # What is taken away goes by way of the first voter, so before that one leaves. The engine
         # sees this only where it is said: not by way of what stays.
-        first = seats[model.voters[0].name]
+        first = members[model.voters[0].name]
         declared = access.Declaration(
             model,
             owner,

@@ -1,8 +1,9 @@
 """What an update takes away: said before anything is registered, or refused.
 
-Pulumi shows that `etcd-3-seat` is deleted, not that the data in /data/etcd go with it, and it takes
-a cluster under another name for two: one that is destroyed, one that is new. Compared are what the
-last update left and what the inventory says. A pure function: it asks neither Pulumi nor machines.
+Pulumi shows that `etcd-3-member` is deleted, not that the data in /data/etcd go with it, and it
+takes a cluster under another name for two: one that is destroyed, one that is new. Compared are
+what the last update left and what the inventory says. A pure function: it asks neither Pulumi nor
+machines.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

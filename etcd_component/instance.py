@@ -1,4 +1,4 @@
-"""One instance: its files, its seat, its rollout."""
+"""One instance: its files, its membership, its rollout."""
 
 import ipaddress
 import time
@@ -28,7 +28,7 @@ class Belonging:
 
 
 class Instance(pulumi.ComponentResource):
-    """An etcd member on a node. To create it is to take its seat, to delete it is to leave."""
+    """An etcd member on a node. To create it is to join, to delete it is to leave."""
 
     checked: pulumi.Resource
     """Done when the node is known to be fit; nothing was changed on it before."""
@@ -220,9 +220,7 @@ class Instance(pulumi.ComponentResource):
             ),
         )
 
-    def take_seat(
-        self, genesis: remote.Command, after: Sequence[pulumi.Resource]
-    ) -> remote.Command:
+    def join(self, genesis: remote.Command, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Found the cluster, join it, or come back, once all in `after` are done.
 
         Done when the member runs in the cluster. The `triggers` of `genesis` are the cluster's
@@ -246,7 +244,7 @@ class Instance(pulumi.ComponentResource):
             )
 
         return self._machine.run(
-            f"{self._model.name}-seat",
+            f"{self._model.name}-member",
             create=genesis.triggers.apply(lambda first: create(first or [])),
             # Without founders it can only come back or join, never found.
             update=self._command(
@@ -259,7 +257,7 @@ class Instance(pulumi.ComponentResource):
             opts=self._child(
                 [*self._files, *after],
                 pulumi.ResourceOptions(
-                    # Who the peers were when the seat was taken is history.
+                    # Who the peers were when it joined is history.
                     ignore_changes=["create"],
                     # A whole cluster that is taken down has nobody left to leave.
                     deleted_with=genesis,
@@ -268,7 +266,7 @@ class Instance(pulumi.ComponentResource):
             ),
         )
 
-    def expel(self, lost: Model) -> pulumi.Resource:
+    def remove_lost(self, lost: Model) -> pulumi.Resource:
         """Have this instance's machine remove a lost member from the cluster."""
         options = [
             ("--cluster", lost.cluster),

@@ -191,11 +191,11 @@ def _instance(
         cluster=cluster,
         address=address,
         data_dir=data_dir,
-        joined=f"{name}-seat" in commands,
+        joined=f"{name}-member" in commands,
         contacted=node is not None,
         removes_data=node is not None and "--remove-data" in node.text("delete"),
         lost=name in lost,
-        protected=f"{name}-seat" in protected,
+        protected=f"{name}-member" in protected,
     )
 
 

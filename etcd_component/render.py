@@ -61,7 +61,7 @@ SystemCallErrorNumber=EPERM
 
 
 def etcd_config(cluster: Cluster, instance: Instance) -> str:
-    """Etcd's configuration file, less how the seat is taken, which only the node can know.
+    """Etcd's configuration file, less how the member joins, which only the node can know.
 
     etcd ignores keys it does not know without a word, so only keys of the wanted version are
     written. Source of the keys: etcd's `server/embed/config.go` at each release.

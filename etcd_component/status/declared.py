@@ -193,7 +193,7 @@ def _desired_member(kept: _Kept, name: str) -> Mapping[str, Any]:
 
 def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
     """Root's passwords, as the seat of an instance was given them."""
-    stdin = kept.command(f"{name}-seat").get("stdin")
+    stdin = kept.command(f"{name}-member").get("stdin")
     lines = _revealed(stdin).splitlines() if stdin else []
     return tuple(str(json.loads(line)["password"]) for line in lines)
 

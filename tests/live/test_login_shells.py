@@ -71,7 +71,7 @@ def test_a_key_with_a_forced_command_is_no_success(nodes: Lab, project: Project,
         assert "forced command" in refused.text
         assert "Traceback" not in refused.text
         state = stack.state_file.read_text()
-        for later in ("etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-seat"):
+        for later in ("etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-member"):
             assert f"::{later}" not in state
         assert traces(nodes, FIRST) == []
     stack.up()

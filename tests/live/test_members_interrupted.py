@@ -26,7 +26,7 @@ def test_growth_and_shrinkage_that_were_killed_are_finished_by_the_next_up(
         assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 3, 4, 5)) == cluster_id
 
         write_hosts(stack, nodes, {1: {}, 2: {}, 3: {}})
-        stack.killed_when("-seat deleting")
+        stack.killed_when("-member deleting")
         stack.killed_when(": removed from the cluster")
         stack.up()
     assert not writer.lost()

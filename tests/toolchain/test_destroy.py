@@ -93,7 +93,7 @@ def test_machines_behind_one_address_are_told_apart(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_run_on_machines_is_read_from_the_state() -> None:
-    kept = command("etcd-2-seat", deletedWith="genesis")
+    kept = command("etcd-2-member", deletedWith="genesis")
     without = command("etcd-2-config")
     del without["inputs"]["delete"]
     monitor = command("monitor-node")

@@ -141,12 +141,12 @@ def test_a_run_that_was_killed_while_it_saved_is_continued(project: Project) -> 
 
 def test_operations_that_were_cut_off_are_forgotten_and_named(project: Project) -> None:
     project.pulumi("up", "--stack", "three", "--yes", "--skip-preview")
-    project.cut_off("urn:pulumi:three::etcd::etcd:index:Cluster::etcd-1-seat")
+    project.cut_off("urn:pulumi:three::etcd::etcd:index:Cluster::etcd-1-member")
     assert project.state()["deployment"]["pending_operations"]
 
     done = project.backend.look_after("recover", "three")
     assert done.returncode == 0, done.stderr
-    assert "etcd-1-seat" in done.stderr
+    assert "etcd-1-member" in done.stderr
     assert not project.state()["deployment"].get("pending_operations")
     assert project.pulumi("stack", "output", "--stack", "three", "answer").stdout == "42\n"
 

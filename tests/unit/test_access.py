@@ -73,7 +73,7 @@ def test_they_are_removed_before_the_member_leaves_by_way_of_which_they_are(
     declared: Recording,
 ) -> None:
     for name in ORDER[1:]:
-        assert "etcd-1-seat" in declared.command(name).depends_on
+        assert "etcd-1-member" in declared.command(name).depends_on
 
 
 def test_what_is_no_longer_declared_is_removed_by_its_own_delete(declared: Recording) -> None:

@@ -187,7 +187,7 @@ def test_a_run_without_proof_fails_and_nothing_follows_it() -> None:
         assert name in commands
         assert "etcd-1-rollout" not in commands
         if name == "etcd-1-node":
-            assert not {"etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-seat"} & commands
+            assert not {"etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-member"} & commands
 
 
 def test_what_depends_on_a_command_that_failed_still_does() -> None:

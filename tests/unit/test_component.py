@@ -40,7 +40,7 @@ def test_the_tree_is_the_model(three: Recording) -> None:
     assert parents["etcd:index:Pki::etcd"] == "etcd"
     for seq in (1, 2, 3):
         assert parents[f"etcd:index:Instance::etcd-{seq}"] == "etcd"
-        for step in (*FILES, "seat", "rollout"):
+        for step in (*FILES, "member", "rollout"):
             assert parents[f"command:remote:Command::etcd-{seq}-{step}"] == f"etcd-{seq}"
         assert parents[f"tls:index/privateKey:PrivateKey::etcd-{seq}"] == f"etcd-{seq}"
     for name in ("etcd-genesis", "etcd-root-password", "etcd-access"):
@@ -126,16 +126,16 @@ def test_a_learner_is_not_a_founder() -> None:
     learner = type(model.instances[0])("etcd", 4, model.instances[0].node, learner=True)
     found = record(type(model)("etcd", (*model.instances, learner), model.settings))
     assert not any("etcd-4=" in one for one in found.command("etcd-genesis").inputs["triggers"])
-    assert "--learner" in found.command("etcd-4-seat").inputs["create"]
+    assert "--learner" in found.command("etcd-4-member").inputs["create"]
     # One step at a time, it would wait for founders that come after it.
-    assert {f"etcd-{seq}-seat" for seq in (1, 2, 3)} <= found.command("etcd-4-seat").depends_on
+    assert {f"etcd-{seq}-member" for seq in (1, 2, 3)} <= found.command("etcd-4-member").depends_on
 
 
 def test_founders_take_their_seats_in_parallel(three: Recording) -> None:
     for seq in (1, 2, 3):
-        needed = three.command(f"etcd-{seq}-seat").depends_on
+        needed = three.command(f"etcd-{seq}-member").depends_on
         assert {f"etcd-{seq}-{step}" for step in ("binary", "tls", "config")} <= needed
-        assert not any(name.endswith("-seat") for name in needed)
+        assert not any(name.endswith("-member") for name in needed)
 
 
 def test_the_check_of_a_node_comes_before_anything_is_put_on_it(three: Recording) -> None:
@@ -144,19 +144,19 @@ def test_the_check_of_a_node_comes_before_anything_is_put_on_it(three: Recording
 
 
 def test_members_are_rolled_out_one_after_another_when_all_have_seats(three: Recording) -> None:
-    seats = {f"etcd-{seq}-seat" for seq in (1, 2, 3)}
+    members = {f"etcd-{seq}-member" for seq in (1, 2, 3)}
     earlier: set[str] = set()
     for seq in (1, 2, 3):
-        assert seats | earlier <= three.command(f"etcd-{seq}-rollout").depends_on
+        assert members | earlier <= three.command(f"etcd-{seq}-rollout").depends_on
         earlier.add(f"etcd-{seq}-rollout")
     assert earlier <= three.command("etcd-access").depends_on
 
 
 def test_only_the_create_of_a_seat_may_found_a_cluster(three: Recording) -> None:
-    seat = three.command("etcd-1-seat")
-    assert "--founders etcd-1=https://10.10.10.10:2380," in seat.inputs["create"]
-    assert "--founders" not in seat.inputs["update"]
-    assert seat.ignore_changes == ("create",)
+    member = three.command("etcd-1-member")
+    assert "--founders etcd-1=https://10.10.10.10:2380," in member.inputs["create"]
+    assert "--founders" not in member.inputs["update"]
+    assert member.ignore_changes == ("create",)
 
 
 def with_raised(seq: int, **numbers: Any) -> Recording:
@@ -180,18 +180,18 @@ def run_again(before: Recording, after: Recording) -> set[str]:
 @pytest.mark.usefixtures("same_tokens")
 def test_a_raised_reseat_puts_everything_on_that_node_again_and_on_no_other() -> None:
     before, after = with_raised(2), with_raised(2, reseat=1)
-    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
-    assert "--founders" not in after.command("etcd-2-seat").inputs["update"]
-    assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
+    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "member", "rollout")}
+    assert "--founders" not in after.command("etcd-2-member").inputs["update"]
+    assert "--peers etcd-1=" in after.command("etcd-2-member").inputs["update"]
 
 
 @pytest.mark.usefixtures("same_tokens")
 def test_a_raised_repair_puts_everything_on_that_node_again_and_on_no_other() -> None:
     before, after = with_raised(2), with_raised(2, repair=1)
-    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "seat", "rollout")}
+    assert run_again(before, after) == {f"etcd-2-{step}" for step in (*FILES, "member", "rollout")}
     # It founds nothing, and the node lets it join nothing: the peers say who it is there.
-    assert "--peers etcd-1=" in after.command("etcd-2-seat").inputs["update"]
-    assert "--founders" not in after.command("etcd-2-seat").inputs["update"]
+    assert "--peers etcd-1=" in after.command("etcd-2-member").inputs["update"]
+    assert "--founders" not in after.command("etcd-2-member").inputs["update"]
     for name in run_again(before, after):
         own = after.command(name).inputs
         assert "--repair 1" in own.get("update", own["create"]), name
@@ -213,12 +213,12 @@ def losing(seq: int, size: int = 3) -> Recording:
 def test_a_lost_machine_is_never_dialled_again() -> None:
     found = losing(3)
     assert found.resources["etcd:index:Instance", "etcd-3"].retain_on_delete
-    for step in (*FILES, "seat", "rollout"):
+    for step in (*FILES, "member", "rollout"):
         command = found.command(f"etcd-3-{step}")
         # Kept as it is where the state has it, and without a script where it has not.
         assert "*" in command.ignore_changes, step
         assert not {"create", "update", "delete"} & command.inputs.keys(), step
-    for step in (*FILES, "seat", "rollout"):
+    for step in (*FILES, "member", "rollout"):
         assert "*" not in found.command(f"etcd-1-{step}").ignore_changes, step
 
 
@@ -233,14 +233,14 @@ def test_a_lost_member_is_removed_by_a_survivor_before_anyone_joins() -> None:
     assert "--name" not in expel.inputs["create"]
     assert "--owner" in expel.inputs["create"]
     for seq in (2, 3):
-        assert "etcd-1-lost" in found.command(f"etcd-{seq}-seat").depends_on
+        assert "etcd-1-lost" in found.command(f"etcd-{seq}-member").depends_on
     assert found.outputs["etcd"]["endpoints"] == ["10.10.10.11:2379", "10.10.10.12:2379"]
 
 
 def test_a_seat_is_left_one_by_one_but_not_when_the_cluster_goes(three: Recording) -> None:
-    seat = three.command("etcd-1-seat")
-    assert "etcd-node leave" in seat.inputs["delete"]
-    assert seat.deleted_with == "etcd-genesis"
+    member = three.command("etcd-1-member")
+    assert "etcd-node leave" in member.inputs["delete"]
+    assert member.deleted_with == "etcd-genesis"
 
 
 def test_every_command_of_a_node_is_set_up_the_same_way(three: Recording) -> None:
@@ -261,7 +261,7 @@ def test_no_script_holds_a_secret(three: Recording) -> None:
 
 
 def test_secrets_travel_on_standard_input_marked_as_secret(three: Recording) -> None:
-    for step in ("binary", "tls", "seat", "rollout"):
+    for step in ("binary", "tls", "member", "rollout"):
         assert three.command(f"etcd-1-{step}").is_secret("stdin"), step
     assert three.command("etcd-access").is_secret("stdin")
 
@@ -348,7 +348,7 @@ def logins(found: Recording, name: str) -> list[str]:
 
 def test_the_password_before_logs_in_until_the_new_one_is_set() -> None:
     found = rotated(2, root_password="the second")
-    for name in ("etcd-1-binary", "etcd-1-seat", "etcd-1-rollout", "etcd-access"):
+    for name in ("etcd-1-binary", "etcd-1-member", "etcd-1-rollout", "etcd-access"):
         assert logins(found, name) == ["the second", "the first"], name
     assert found.outputs["etcd"]["root_password"] == "the second"
     # Who leaves in the same run knows the former one only, so who stays is said.
@@ -414,7 +414,7 @@ def test_no_default_password_exists() -> None:
 @pytest.mark.parametrize("safeguard", [True, False])
 def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: bool) -> None:
     found = record(cluster(3, safeguard=safeguard))
-    for name in ("etcd-genesis", "etcd-1-seat", "etcd-2-seat", "etcd-3-seat"):
+    for name in ("etcd-genesis", "etcd-1-member", "etcd-2-member", "etcd-3-member"):
         assert found.command(name).protect is safeguard, name
     assert found.resources["tls:index/privateKey:PrivateKey", "etcd-ca"].protect is safeguard
     # A certificate must stay renewable, which is a replacement.
@@ -663,12 +663,12 @@ def test_outputs_give_a_client_all_it_needs(three: Recording) -> None:
 def test_the_first_preview_works_with_values_that_are_not_known_yet() -> None:
     found = record(cluster(3), preview=True)
     assert len(found.node_commands) == 3 * 7 + 1
-    assert "--founders" in found.command("etcd-1-seat").inputs["create"]
+    assert "--founders" in found.command("etcd-1-member").inputs["create"]
 
 
 def test_several_clusters_stand_side_by_side() -> None:
     found = record(cluster(1), cluster(1, name="other"))
-    assert {"etcd-1-seat", "other-1-seat"} <= set(found.commands)
+    assert {"etcd-1-member", "other-1-member"} <= set(found.commands)
     assert set(found.outputs) == {"etcd", "other"}
 
 
@@ -859,8 +859,8 @@ def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> Non
     ("missing", "ignored"),
     [
         # Refused before anything was done: what was wrong can be corrected.
-        (("-node", "-seat"), ()),
-        (("-seat",), ("*",)),
+        (("-node", "-member"), ()),
+        (("-member",), ("*",)),
         (("nothing",), ("*",)),
     ],
 )

@@ -187,7 +187,7 @@ def test_a_number_on_a_machine_that_is_another_member_is_refused(
 
 
 def test_a_number_that_never_joined_can_be_corrected() -> None:
-    first_run = left(record(etcd(THREE)), without="-3-seat")
+    first_run = left(record(etcd(THREE)), without="-3-member")
     found = departures(first_run, [etcd({1: 10, 2: 11, 4: 12})])
     assert found.refusals == ()
 
@@ -257,7 +257,7 @@ def test_a_cluster_that_goes_while_another_comes_on_other_machines_is_said(
 
 
 def test_a_name_that_never_had_a_member_can_be_corrected() -> None:
-    first_run = left(record(etcd(THREE)), without="-seat")
+    first_run = left(record(etcd(THREE)), without="-member")
     assert departures(first_run, [placed("prod", THREE)]).refusals == ()
 
 

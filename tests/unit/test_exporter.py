@@ -77,7 +77,7 @@ def test_only_a_node_that_is_asked_tells(found: Recording) -> None:
 def test_nothing_else_changes_when_a_node_begins_to_tell(found: Recording) -> None:
     before = record(telling(2)).commands
     assert found.commands.keys() - before.keys() == {"etcd-1-exporter"}
-    for name in ("etcd-1-node", "etcd-1-config", "etcd-1-seat", "etcd-1-rollout"):
+    for name in ("etcd-1-node", "etcd-1-config", "etcd-1-member", "etcd-1-rollout"):
         assert "exporter" not in json.dumps({**found.command(name).inputs, "stdin": None}), name
 
 

@@ -59,8 +59,8 @@ def test_instances_are_read_with_where_they_are_and_whether_they_have_joined() -
 
 
 def test_one_that_was_cut_off_before_it_joined_has_not_joined() -> None:
-    assert not left(record(cluster(3)), without="-3-seat").instances["etcd-3"].joined
-    cut_off = left(record(cluster(3)), without=lambda one: one.name.endswith(("-seat", "-node")))
+    assert not left(record(cluster(3)), without="-3-member").instances["etcd-3"].joined
+    cut_off = left(record(cluster(3)), without=lambda one: one.name.endswith(("-member", "-node")))
     assert not cut_off.instances["etcd-3"].contacted
     assert not cut_off.instances["etcd-3"].removes_data
 
@@ -96,8 +96,8 @@ def test_instances_are_in_the_order_of_their_numbers() -> None:
 
 def test_a_command_is_known_by_its_name_without_what_is_secret() -> None:
     stdout = 'etcd-1: runs\nin three\n  lines {with} "signs"\n'
-    found = previous.parse(export(record(cluster(1)), stdout={"etcd-1-seat": stdout}))
-    seat = found.command("etcd-1-seat")
+    found = previous.parse(export(record(cluster(1)), stdout={"etcd-1-member": stdout}))
+    seat = found.command("etcd-1-member")
     assert seat is not None
     assert seat.stdout == stdout
     assert "etcd-node join" in seat.text("create")
@@ -107,13 +107,13 @@ def test_a_command_is_known_by_its_name_without_what_is_secret() -> None:
     assert place is not None
     assert place.triggers == ("10.10.10.10", "/data/etcd", "voter")
     assert seat.triggers == ()
-    assert found.command("etcd-9-seat") is None
+    assert found.command("etcd-9-member") is None
 
 
 def test_what_was_replaced_and_is_yet_to_be_deleted_is_not_there() -> None:
     state = json.loads(export(record(cluster(2))))
     for one in state["deployment"]["resources"]:
-        if one["urn"].endswith("::etcd-2-seat"):
+        if one["urn"].endswith("::etcd-2-member"):
             one["delete"] = True
     assert not previous.parse(json.dumps(state)).instances["etcd-2"].joined
 

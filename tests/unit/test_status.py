@@ -173,7 +173,7 @@ def test_several_clusters_of_a_stack_are_told_apart() -> None:
 
 def test_a_stack_that_never_got_far_says_so() -> None:
     whole = exported(cluster(1))
-    begun = {"resources": [one for one in whole["resources"] if "seat" not in one["urn"]]}
+    begun = {"resources": [one for one in whole["resources"] if "-member" not in one["urn"]]}
     states: list[dict[str, Any]] = [{}, {"resources": []}, {"resources": whole["resources"][:1]}]
     for state in (*states, begun):
         with pytest.raises(declared.CannotRead, match="no `pulumi up` of it has got so far"):
