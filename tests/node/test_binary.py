@@ -123,6 +123,9 @@ def mirror(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 def stall(line: socket.socket) -> None:
     """Begin well, and say nothing more."""
     line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 25000000\r\n\r\nbeginning")
+    with contextlib.suppress(OSError):
+        while line.recv(1 << 16):
+            pass
 
 
 def trickle(line: socket.socket) -> None:
