@@ -74,7 +74,7 @@ def test_a_rollout_that_could_not_note_its_start_is_refused(three: Members) -> N
 
 
 BLIND = {
-    "nothing": "()",
+    "nothing": "real([])",
     "a member without an ID": (
         """real([*(answer["members"] if "members" in answer else answer), {}])"""
     ),
