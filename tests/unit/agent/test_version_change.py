@@ -19,6 +19,7 @@ from etcd_component.agent import (
     version_switch,
 )
 from etcd_component.agent.decide.version import Change, Survey, Surveyed
+from etcd_component.agent.frame import Stopped
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.options import Options
 from etcd_component.agent.output import Refusal
@@ -268,6 +269,19 @@ def test_what_cannot_be_put_back_says_why(
     assert len(machine.starts) == starts
     # It tells the next run what to go back to.
     assert (machine.root / "etc" / "etcd" / "etcd.yaml.before").exists()
+
+
+def test_one_that_is_stopped_in_the_middle_begins_no_way_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        machine.starts.append(machine.linked)
+        raise Stopped
+
+    monkeypatch.setattr(readiness, "restart_member", stopped)
+    with pytest.raises(Stopped):
+        machine.switch()
+    assert machine.starts == ["3.7.3"]
 
 
 def test_others_that_are_as_far_as_before_do_not_stop_the_way_back(machine: Machine) -> None:
