@@ -114,6 +114,7 @@ MESSAGES: tuple[tuple[str, type[EtcdError]], ...] = (
     # 3.5.35, 3.6.16 and 3.7.3 say all of these alike (api/v3rpc/rpctypes/error.go).
     ("authentication is not enabled", AuthNotEnabled),
     ("authentication failed, invalid user ID or password", WrongPassword),
+    ("password was given for no password user", WrongPassword),
     ("invalid auth token", TokenInvalid),
     ("revision of auth store is old", TokenInvalid),
     ("user name is empty", NoLogin),

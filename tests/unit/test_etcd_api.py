@@ -69,6 +69,10 @@ def test_each_text_of_etcd_is_one_kind_of_error(text: str, kind: type[EtcdError]
             "etcdserver: authentication failed, invalid user ID or password",
             WrongPassword,
         ),
+        (
+            "auth: authentication failed, password was given for no password user",
+            WrongPassword,
+        ),
         ("etcdserver: permission denied", EtcdError),
     ],
 )
