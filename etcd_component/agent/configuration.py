@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from typing import TYPE_CHECKING
@@ -102,9 +103,10 @@ def own_data_directory(instance: Instance) -> None:
         )
     real.mkdir(parents=True, exist_ok=True)
     real.chmod(0o700)
-    user = pwd.getpwnam(USER)
-    os.chown(real, user.pw_uid, user.pw_gid)
-    _own_all(real / "member", user.pw_uid, user.pw_gid)
+    # The unit's group, which somebody's user of that name need not have as its first.
+    user, group = pwd.getpwnam(USER).pw_uid, grp.getgrnam(USER).gr_gid
+    os.chown(real, user, group)
+    _own_all(real / "member", user, group)
     # Data that have no membership yet are known by the mark that was found with them, and by
     # nothing else.
     if not paths.left.exists() and files.has_content(paths.membership):
