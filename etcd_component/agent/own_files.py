@@ -48,9 +48,7 @@ def remove_snapshots(paths: Paths) -> None:
 
 def remove_programs() -> None:
     """All versions of etcd that were put there, or linked there."""
-    if not VERSIONS.is_dir():
-        return
-    for path in VERSIONS.iterdir():
+    for path in VERSIONS.iterdir() if VERSIONS.is_dir() else ():
         if path.is_symlink() or path.name.startswith(".new-"):
             _remove(path)
         else:

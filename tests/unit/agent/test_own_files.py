@@ -70,6 +70,19 @@ def test_versions_go_and_another_program_beside_them_stays(
         "versions/3.5.1/bin/mine"
     ]
     assert [one.name for one in versions.iterdir()] == ["3.5.1"]
+    (versions / "3.5.1/bin/mine").unlink()
+    own_files.remove_programs()
+    assert not tmp_path.exists()
+
+
+def test_a_directory_without_versions_goes_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_files, "VERSIONS", tmp_path / "etcd/versions")
+    monkeypatch.setattr(own_files, "SOFTWARE", tmp_path / "etcd")
+    (tmp_path / "etcd").mkdir()
+    own_files.remove_programs()
+    assert not (tmp_path / "etcd").exists()
 
 
 def test_of_many_only_some_are_named(tmp_path: Path) -> None:
