@@ -9,6 +9,7 @@ import shutil
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -212,6 +213,12 @@ def test_a_login_follows_a_redirect_at_the_mirror(server: Mirror, get: Get, stat
     assert all("Authorization" in one for one in server.asked)
 
 
+def test_without_a_login_none_is_made_up(server: Mirror, get: Get) -> None:
+    redirect(server, "/elsewhere")
+    assert get() == CONTENT
+    assert not any("Authorization" in one for one in server.asked)
+
+
 def test_a_login_does_not_follow_a_redirect_to_somebody_else(server: Mirror, get: Get) -> None:
     redirect(server, f"http://localhost:{server.server_port}/elsewhere")
     assert get(server.url.replace("//", "//me:hidden@")) == CONTENT
@@ -371,6 +378,7 @@ def test_an_answer_that_is_not_http_is_said_so(server: Mirror, get: Get) -> None
     server.answer = lambda answer: answer.send(b"220 ftp.example ready\r\n")
     with pytest.raises(DownloadFailed, match=r"cannot be read \(BadStatusLine\)"):
         get()
+    assert len(server.asked) == 1
 
 
 def test_how_far_it_is_is_said(
@@ -431,3 +439,19 @@ def test_when_to_give_up(samples: list[tuple[float, int]], expected: str) -> Non
 def test_which_statuses_pass(status: HTTPStatus) -> None:
     error = urllib.request.HTTPError("http://a", status, status.phrase, None, None)  # type: ignore[arg-type]
     assert mirror.may_pass(error) == (status in {408, 429, 500, 502, 503, 504})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError("timed out"), True),
+        (ssl.SSLError(), True),
+        (ssl.SSLCertVerificationError(), False),
+        (ValueError(), False),
+    ],
+)
+def test_which_errors_pass(error: Exception, expected: bool) -> None:
+    assert mirror.may_pass(error) is expected
+    assert mirror.may_pass(urllib.error.URLError(error)) is expected
+    assert not mirror.may_pass(urllib.error.URLError("unknown url type: x"))
