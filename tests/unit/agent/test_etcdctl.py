@@ -90,6 +90,16 @@ def test_its_words_are_not_read_and_its_status_is_ours(
     assert "etcd wants a login for most things" in captured.err
 
 
+def test_who_gives_a_login_is_not_told_to(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machine.configure()
+    put(machine, "exit 5")
+    with pytest.raises(SystemExit):
+        call(machine, monkeypatch, "--user", "root", "get")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_help_is_etcdctl_s_own(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +125,7 @@ def test_which_cluster_is_meant(
         monkeypatch.setenv("ETCD_CLUSTER", cluster)
         with pytest.raises(SystemExit):
             call(machine, monkeypatch, "get")
-        assert capfd.readouterr().out == said
+        assert capfd.readouterr() == (said, "")
     machine.paths.configuration.unlink()
     monkeypatch.setenv("ETCD_CLUSTER", "")
     with pytest.raises(SystemExit):
