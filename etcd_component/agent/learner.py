@@ -24,6 +24,7 @@ _OVERLOOKED = 0.6
 """Seconds after its snapshot has come, in which a newcomer is ready or waits in vain."""
 _READY = 0.9
 """The share of the leader's log with which etcd takes a learner for one that has caught up."""
+_PAUSE = 0.05
 _APPLIED = "etcd_server_proposals_applied_total"
 
 
@@ -92,9 +93,18 @@ def promote(instance: Instance, session: Session, client: Client) -> None:
     try:
         membership.change(session, instance, session.waits.promote, "promote", {"ID": str(own.id)})
     except NotALearner:
-        return
+        pass
     except ApiError as error:
         refuse(f"{instance.name} joined as a learner, but is not promoted: {error}")
+    _await_own_view(instance, session, client)
+
+
+def _await_own_view(instance: Instance, session: Session, client: Client) -> None:
+    """Until the member itself knows that it votes, which the leader knew a moment before."""
+    for more in attempts(session.waits.members, _PAUSE):
+        own = instance.own_among(client.members_or_none(instance.peer_url) or ())
+        if not more or (own is not None and own.is_voter):
+            return
 
 
 def _await_entries(instance: Instance, session: Session, client: Client) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etcd_component.agent import bootstrap, learner, peers, readiness, systemd
+from etcd_component.agent import bootstrap, learner, membership, peers, readiness, systemd
 from etcd_component.agent.client import FORMED, FORMING, NOT_RUNNING, UNREACHABLE, PeerState
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.output import Refusal
@@ -308,6 +308,26 @@ def test_one_without_a_login_says_nothing(
     newcomer.attend(60)
     assert not newcomer.has_reported
     assert capsys.readouterr().out == ""
+
+
+def test_a_promoted_member_is_awaited_until_it_knows_that_it_votes(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted: list[Any] = []
+    monkeypatch.setattr(learner, "_PAUSE", 0)
+    monkeypatch.setattr(membership, "change", lambda *words: promoted.append(words[3:]))
+    views = iter([None, (replace(MEMBERS[0], is_learner=True),), MEMBERS, ()])
+    client: Any = SimpleNamespace(metric=lambda *_: None, members_or_none=lambda _: next(views))
+    session: Any = SimpleNamespace(
+        waits=Waits(),
+        endpoint="https://10.0.0.2:2379",
+        members=lambda: MEMBERS,
+        go_to_leader=lambda _: None,
+        status=lambda: SimpleNamespace(index=9),
+    )
+    learner.promote(instance, session, client)
+    assert promoted == [("promote", {"ID": "1"})]
+    assert next(views) == ()
 
 
 # ---- what is noted
