@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from bench.writer import Writer
+from lab.errors import LabError
 from tests.node.conftest import Cluster
 from tests.node.members import HURRY, Members, program
 from tests.node.test_rollout import change
@@ -154,8 +156,9 @@ def test_a_full_root_keeps_the_files_that_are_there(three: Members) -> None:
         three.options = {**three.options, "snapshot-count": 8123}
         refused = three.put_config(1, check=False)
         assert refused.returncode == 1
-        assert "cannot be written; what was there before stays" in refused.stderr
-        with pytest.raises(Exception, match="cannot be written; what was there before stays"):
+        said = "cannot be written (No space left on device); what was there before stays"
+        assert said in refused.stderr
+        with pytest.raises(LabError, match=re.escape(said)):
             three.put_certificate(1)
         after = three.shell(
             1, "sha256sum /etc/etcd/etcd/*.yaml /etc/etcd/etcd/pki/*; ls /etc/etcd/etcd"
