@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from etcd_component import contact, packing, render
+from etcd_component import contact, render
 from etcd_component.etcd_api.connection import dial
 from etcd_component.status.asked import ask, ask_cluster
 from etcd_component.status.facts import Facts, parse
 from tests.node.conftest import Cluster
-from tests.node.members import PASSWORD, Members, eventually, in_parallel
+from tests.node.members import PASSWORD, Members, eventually, in_parallel, program
 
 
 def status(members: Members, seq: int = 1) -> str:
@@ -82,7 +82,7 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     model, instance = two.model, two.instance(1)
     assert said.configuration == said.settings == render.etcd_config(model, instance)
     assert said.unit_file == render.unit(model, instance)
-    assert said.program == packing.sha256()
+    assert said.program == hashlib.sha256(program()).hexdigest()
     assert said.ca == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
     assert base64.b64decode(said.revoked) == two.authority.crl()
     assert (said.version, said.reported) == (two.version, two.version)
@@ -100,8 +100,8 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
 
 def loaded_facts(members: Members, *options: str) -> Facts:
     """As `make status` gets them."""
-    line, program = contact.loaded(["facts", *options])
-    stdin = base64.b64encode(program).decode()
+    line, sent = contact.loaded(["facts", *options])
+    stdin = base64.b64encode(sent).decode()
     return parse(members.shell(1, f"base64 -d | {line}", stdin=stdin))
 
 
@@ -147,14 +147,12 @@ def test_what_etcd_itself_says_is_asked_of_each_member(cluster: Cluster) -> None
 
 def test_a_program_that_was_replaced_is_not_what_runs(cluster: Cluster) -> None:
     one = cluster(1).found(access=True)
-    program = f"/opt/etcd/versions/{one.version}/bin/etcd"
+    etcd = f"/opt/etcd/versions/{one.version}/bin/etcd"
     before = one.pid(1)
     # The same content in another file is no reason for a restart.
-    one.shell(1, f"cp {program} {program}.new && mv {program}.new {program}")
+    one.shell(1, f"cp {etcd} {etcd}.new && mv {etcd}.new {etcd}")
     assert facts(one, 1).runs_the_files
-    one.shell(
-        1, f"cp {program} {program}.new && echo >>{program}.new && mv {program}.new {program}"
-    )
+    one.shell(1, f"cp {etcd} {etcd}.new && echo >>{etcd}.new && mv {etcd}.new {etcd}")
     try:
         assert not facts(one, 1).runs_the_files
         assert "restarted" in one.rollout(1).stdout
