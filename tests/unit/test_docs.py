@@ -173,7 +173,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def sources() -> str:
     """All that may be said to a person, with texts that stand on several lines put together."""
-    files = [*ROOT.glob("etcd_component/**/*.py"), *ROOT.glob("etcd_component/*/*.sh")]
+    files = ROOT.glob("etcd_component/**/*.py")
     text = "\n".join(file.read_text() for file in files)
     return re.sub(r'"\s*\n\s*f?"', "", text)
 
