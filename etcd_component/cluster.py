@@ -142,7 +142,8 @@ class EtcdCluster(pulumi.ComponentResource):
                 ),
             ),
         )
-        self.register_outputs({**self.outputs, "desired": desired.access(model)})
+        # The rest is among the stack's outputs, and would be in the state twice.
+        self.register_outputs({"endpoints": self.endpoints, "desired": desired.access(model)})
 
     @property
     def outputs(self) -> dict[str, Any]:
