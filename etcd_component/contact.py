@@ -84,14 +84,22 @@ def loaded(words: Sequence[str], *, sudo: bool = False) -> tuple[str, bytes]:
     return command_line([*root, "python3", "-ISXutf8", "-c", loader, *words]), program
 
 
+def log_in(name: str) -> str:
+    """What `sh -s` reads before program `name` is sent: makes the directory for its file."""
+    return _start(name, "login")
+
+
 def start(name: str) -> str:
     """What `sh -s -- STEP FILE CHECK OPTIONS...` reads on a machine that may lack program `name`.
 
-    Step `login` takes nothing more, and makes the directory for the file. `claim` runs the file,
-    whose SHA-256 is CHECK; `uninstall` what is installed, else the file. Where neither is there,
-    CHECK is the file that would say that the machine is claimed.
+    `claim` runs the file, whose SHA-256 is CHECK; `uninstall` what is installed, else the file.
+    Where neither is there, CHECK is the file that would say that the machine is claimed.
     """
-    source = resources.files("etcd_component") / "agent" / "first_contact.py"
+    return _start(name, "program")
+
+
+def _start(name: str, module: str) -> str:
+    source = resources.files("etcd_component") / "agent" / "first_contact" / f"{module}.py"
     return _START.format(name=name, program=shlex.quote(source.read_text(encoding="utf-8")))
 
 

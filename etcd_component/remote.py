@@ -15,7 +15,7 @@ import pulumi
 from pulumi_command import local, remote
 
 from etcd_component import packing, previous
-from etcd_component.contact import DIRECTORY, command_line, no_proof, proves, start
+from etcd_component.contact import DIRECTORY, command_line, log_in, no_proof, proves
 from etcd_component.model import Node
 from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
@@ -63,9 +63,9 @@ class Machine:
     def _command_line(self, program: str, subcommand: str, *options: str | Sequence[str]) -> str:
         return command_line([*self._sudo, program, subcommand], options)
 
-    def first_contact(self, step: str, *options: str | Sequence[str]) -> str:
+    def first_contact(self, step: str = "", *options: str | Sequence[str]) -> str:
         """The command line of `contact.start`, for a machine that may lack the program."""
-        return command_line([*self._sudo, "sh", "-s", "--", step], options)
+        return command_line([*self._sudo, "sh", "-s", *(["--", step] if step else [])], options)
 
     @property
     def _sudo(self) -> Sequence[str]:
@@ -139,8 +139,8 @@ class Machine:
         path = f"{DIRECTORY}/{program}-{name}-{user}-{self._address}{raised}"
         login = self.run(
             f"{name}-login",
-            create=ready.apply(lambda _: self.first_contact("login")),
-            stdin=start(program),
+            create=ready.apply(lambda _: self.first_contact()),
+            stdin=log_in(program),
             opts=pulumi.ResourceOptions.merge(
                 options([]), pulumi.ResourceOptions(hide_diffs=["stdin"])
             ),

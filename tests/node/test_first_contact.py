@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shlex
 
 import pytest
 
@@ -27,8 +26,16 @@ def one(cluster: Cluster) -> Members:
 def contacted(members: Members, step: str, *options: str) -> Done:
     """What a Command of the stack does, by way of a login that is no root."""
     line = contact.command_line(["sudo", "-n", "sh", "-s", "--", step], options)
+    return as_admin(members, line, START)
+
+
+def logged_in(members: Members) -> Done:
+    return as_admin(members, "sudo -n sh -s", contact.log_in("etcd-node"))
+
+
+def as_admin(members: Members, line: str, stdin: str) -> Done:
     return members.lab.exec(
-        members.node(1), "su", "-", "admin", "-c", line, stdin=START, check=False
+        members.node(1), "su", "-", "admin", "-c", line, stdin=stdin, check=False
     )
 
 
@@ -53,9 +60,9 @@ def copy(members: Members) -> None:
 
 
 def sent(members: Members) -> None:
-    logged_in = contacted(members, "login")
-    assert logged_in.returncode == 0, logged_in.stderr
-    assert contact.proves(logged_in.stdout)
+    done = logged_in(members)
+    assert done.returncode == 0, done.stderr
+    assert contact.proves(done.stdout)
     copy(members)
 
 
@@ -99,7 +106,7 @@ def test_a_preflight_that_fails_leaves_no_mark_and_fails(one: Members) -> None:
 
 
 def test_a_file_that_is_missing_or_another_is_not_run(one: Members) -> None:
-    contacted(one, "login")
+    logged_in(one)
     missing = claim(one)
     assert missing.returncode == 1
     assert f"{HOME}/{FILE} cannot be read (No such file or directory)" in missing.stderr
@@ -123,7 +130,7 @@ def test_python_that_is_missing_or_too_old_is_named_with_its_package(
     try:
         if found != "no Python":
             one.shell(1, f"printf '{old}' >/usr/bin/python3; chmod 755 /usr/bin/python3")
-        refused = contacted(one, "login")
+        refused = logged_in(one)
     finally:
         one.shell(1, "mv /usr/bin/hidden3 /usr/bin/python3")
     assert refused.returncode == 1
@@ -143,14 +150,14 @@ def test_sftp_that_is_switched_off_is_named_with_its_cure(one: Members, how: str
     try:
         gone = "s,^Subsystem.*,Subsystem sftp /nowhere/sftp-server,"
         one.shell(1, f"sed -i '{gone if how != SFTP[1] else '/^Subsystem/d'}' {config}")
-        refused = contacted(one, "login")
+        refused = logged_in(one)
     finally:
         one.shell(1, f"mv /root/sshd_config {config}")
     assert refused.returncode == 1
     assert "sftp is switched off here" in refused.stderr
     assert "Subsystem sftp internal-sftp" in refused.stderr
     assert one.shell(1, f"ls -d {HOME}/{contact.DIRECTORY}", check=False) == ""
-    assert contacted(one, "login").returncode == 0
+    assert logged_in(one).returncode == 0
 
 
 PLANTED = {
@@ -166,7 +173,7 @@ def test_no_directory_but_the_login_s_own_is_used(one: Members, planted: str) ->
     path = f"{HOME}/{contact.DIRECTORY}"
     one.shell(1, PLANTED[planted].replace("{}", path))
     try:
-        refused = contacted(one, "login")
+        refused = logged_in(one)
         assert refused.returncode == 1
         assert "Nothing was changed" in refused.stderr
         assert (path if "home" not in planted else HOME) in refused.stderr
@@ -176,7 +183,6 @@ def test_no_directory_but_the_login_s_own_is_used(one: Members, planted: str) ->
 
 
 def test_a_login_without_root_is_told_so(one: Members) -> None:
-    line = shlex.join(["sh", "-s", "--", "login"])
-    done = one.lab.exec(one.node(1), "su", "admin", "-c", line, stdin=START, check=False)
+    done = as_admin(one, "sh -s", contact.log_in("etcd-node"))
     assert done.returncode == 1
     assert "etcd-node: only root can do this; run it with sudo" in done.stderr

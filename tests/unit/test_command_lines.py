@@ -124,12 +124,12 @@ def test_a_machine_without_the_program_is_spoken_to_with_what_is_sent(hostile: R
     assert one["stdin"] == contact.start("etcd-node")
 
 
+@pytest.mark.parametrize("text", [contact.log_in("etcd-node"), contact.start("etcd-node")])
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
-def test_a_transfer_that_broke_off_does_nothing(shell: str) -> None:
+def test_a_transfer_that_broke_off_does_nothing(shell: str, text: str) -> None:
     if not shutil.which(shell):
         assert shell != "sh"
         return
-    text = contact.start("etcd-node")
     assert subprocess.run([shell, "-n"], input=text, text=True, check=False).returncode == 0
     for cut in (10, 300, 2000, len(text) // 2, len(text) - 40, len(text) - 3):
         done = subprocess.run(

@@ -274,7 +274,7 @@ def test_the_agent_is_copied_where_only_the_login_can_enter_and_then_claims(
     three: Recording,
 ) -> None:
     login, sent, node = three.command("etcd-1-login"), copy(three), three.command("etcd-1-node")
-    assert login.inputs["create"] == "sudo -n sh -s -- login"
+    assert login.inputs["create"] == "sudo -n sh -s"
     path = sent.inputs["remotePath"]
     assert path == ".etcd-node/etcd-node-etcd-1-admin-10.10.10.10"
     assert "etcd-1-login" in sent.depends_on
@@ -283,9 +283,11 @@ def test_the_agent_is_copied_where_only_the_login_can_enter_and_then_claims(
         assert f"claim \\\n  {path} {packing.sha256()} \\\n" in node.inputs[name]
     # What is in the state says nothing of the program.
     assert f"uninstall \\\n  {path} /etc/etcd/etcd/claim \\\n" in node.inputs["delete"]
-    for one in (login, node):
-        assert one.inputs["stdin"] == contact.start("etcd-node")
-        assert one.hide_diffs == ("stdin",)
+    assert login.inputs["stdin"] == contact.log_in("etcd-node")
+    assert node.inputs["stdin"] == contact.start("etcd-node")
+    assert all(one.hide_diffs == ("stdin",) for one in (login, node))
+    # Of this each machine has a copy in the state.
+    assert all(len(one.inputs["stdin"]) < 3500 for one in (login, node))
 
 
 def test_the_agent_s_file_is_the_same_for_every_checkout(three: Recording) -> None:

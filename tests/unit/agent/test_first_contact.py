@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etcd_component.agent import first_contact
+from etcd_component.agent.first_contact import login, program
 
 PROGRAM = "etcd-node-test"
 """Of no machine: nothing is installed under this name."""
@@ -36,8 +36,9 @@ def sshd_says(monkeypatch: pytest.MonkeyPatch, text: str, status: int = 0) -> No
 
 
 def refused(step: str, *words: str) -> str:
+    main, options = (login.main, ()) if step == "login" else (program.main, (step, *words))
     with pytest.raises(SystemExit) as stopped:
-        first_contact.main(PROGRAM, step, *words)
+        main(PROGRAM, *options)
     return str(stopped.value)
 
 
@@ -61,7 +62,7 @@ def test_sftp_that_is_off_is_named(
         assert "sftp is switched off here" in refused("login")
         assert not (home / ".etcd-node").exists()
     else:
-        first_contact.main(PROGRAM, "login")
+        login.main(PROGRAM)
 
 
 def test_a_machine_without_an_sshd_of_that_name_is_tried(
@@ -71,13 +72,13 @@ def test_a_machine_without_an_sshd_of_that_name_is_tried(
         raise FileNotFoundError
 
     monkeypatch.setattr(subprocess, "run", run)
-    first_contact.main(PROGRAM, "login")
+    login.main(PROGRAM)
 
 
 def test_the_directory_is_the_login_s_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".etcd-node").mkdir(mode=0o777)
     for _ in range(2):
-        first_contact.main(PROGRAM, "login")
+        login.main(PROGRAM)
         assert (home / ".etcd-node").stat().st_mode & 0o777 == 0o700
         assert capsys.readouterr().out.endswith(f" is here [{PROGRAM} login done]\n")
 
@@ -105,7 +106,7 @@ def test_only_what_was_sent_is_run(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert f"{home / FILE} is not what was sent" in refused("claim", *words)
     assert run == []
     (home / FILE).write_bytes(b"program")
-    first_contact.main(PROGRAM, "claim", *words)
+    program.main(PROGRAM, "claim", *words)
     assert run[0][-4:] == [str(home / FILE), "claim", "--cluster", "etcd"]
     (home / FILE).rename(home / "elsewhere")
     (home / FILE).symlink_to(home / "elsewhere")
@@ -116,7 +117,7 @@ def test_what_is_claimed_and_has_no_program_is_not_taken_for_empty(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     claim = home / "claim"
-    first_contact.main(PROGRAM, "uninstall", FILE, str(claim))
+    program.main(PROGRAM, "uninstall", FILE, str(claim))
     said = capsys.readouterr().out
     assert said == f"there is nothing on this machine [{PROGRAM} uninstall done]\n"
     claim.touch()
@@ -142,5 +143,5 @@ def test_what_was_sent_goes_with_what_it_installed(
     words = (FILE, "/nowhere", "--remove-data")
     assert refused("uninstall", *words) == "3"
     assert all(path.exists() for path in mine)
-    first_contact.main(PROGRAM, "uninstall", *words)
+    program.main(PROGRAM, "uninstall", *words)
     assert list(directory.iterdir()) == [other]
