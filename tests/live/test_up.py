@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etcd_component import packing
 from lab import Lab
 from tests.live.conftest import Ask
 from tests.live.nodes import processes
@@ -31,3 +32,10 @@ def test_a_committed_stack_comes_up_as_one_healthy_cluster_and_a_second_up_touch
     again = stack.up()
     assert again.changed == {}, again.text
     assert processes(nodes, count) == before
+
+    # Of the agent the state has the checksum alone.
+    state = stack.state_file.read_text()
+    print(f"{len(state)} bytes of state")
+    assert packing.sha256() in state
+    assert "etcd_component.agent" not in state
+    assert len(state) < count * 140_000
