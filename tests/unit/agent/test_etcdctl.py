@@ -139,7 +139,9 @@ def test_which_cluster_is_meant(
 
 
 _CALL = (
-    f"{ALONE}from etcd_component.agent.etcdctl import _run_to_its_end as run;"
+    # Whoever runs the tests may ignore it, as nohup does.
+    f"{ALONE}import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
+    "from etcd_component.agent.etcdctl import _run_to_its_end as run;"
     "sys.exit(run(sys.argv[1:], {'PATH': '/usr/bin:/bin'}))"
 )
 
