@@ -143,7 +143,9 @@ class EtcdCluster(pulumi.ComponentResource):
             ),
         )
         # The rest is among the stack's outputs, and would be in the state twice.
-        self.register_outputs({"endpoints": self.endpoints, "desired": desired.access(model)})
+        self.register_outputs(
+            {"endpoints": self.endpoints, "desired": desired.access(model, declared.done)}
+        )
 
     @property
     def outputs(self) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """What a stack's state says that should be, for `status` to compare with: outputs of components.
 
-No secrets. They are registered before anything is done, so after a failed update they say what it
-wanted; `rollout` tells whether a member got so far.
+No secrets. Those of members are registered before anything is done, so after a failed update they
+say what it wanted; `rollout` tells whether a member got so far.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -37,9 +38,12 @@ def member(
     }
 
 
-def access(cluster: Cluster) -> dict[str, Any]:
-    """Of a cluster: roles with their permissions, and users with their roles."""
-    return {
+def access(cluster: Cluster, done: Sequence[pulumi.Resource]) -> pulumi.Output[dict[str, Any]]:
+    """Of a cluster: roles with their permissions, and users with their roles.
+
+    Known once all in `done` are: what an update has not got to yet is no drift.
+    """
+    document = {
         "schema": SCHEMA,
         "roles": {
             role.name: [[one.access, one.scope, one.key, one.range_end] for one in role.permissions]
@@ -47,3 +51,4 @@ def access(cluster: Cluster) -> dict[str, Any]:
         },
         "users": {user.name: list(user.roles) for user in cluster.all_users},
     }
+    return pulumi.Output.all(*(one.urn for one in done)).apply(lambda _: document)
