@@ -114,6 +114,14 @@ def test_it_waits_until_the_start_is_done_and_the_member_takes_part(
     assert asked == [instance.client_url] * 2
 
 
+def test_a_restart_that_is_queued_is_not_taken_for_done(
+    instance: Instance, states: Callable[..., None]
+) -> None:
+    states(ACTIVE, replace(ACTIVE, has_job=True), FAILED)
+    with pytest.raises(Refusal, match="it failed"):
+        await_member(instance, Peers())
+
+
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
@@ -264,6 +272,15 @@ def test_it_waits_until_its_data_are_written(
         begin(instance, Peers())
 
 
+def test_it_gives_the_others_some_seconds_to_begin(instance: Instance) -> None:
+    write_log(instance)
+    client: Any = Peers()
+    founder = bootstrap._Founder(run(), instance, client, FOUNDERS)
+    founder.attend(2.9)
+    with pytest.raises(bootstrap._OthersToComeError):
+        founder.attend(3.0)
+
+
 def test_who_is_a_founder_that_has_begun(instance: Instance) -> None:
     path = instance.paths.membership
     path.write_text("# Read by etcd\ninitial-cluster-state: new\n")
@@ -353,6 +370,16 @@ def test_what_is_noted_of_one_that_has_taken_part(instance: Instance) -> None:
     moved = replace(instance, new_peer_url="https://10.0.0.1:9")
     readiness.seal(moved, client)
     assert "initial-cluster: etcd-1=https://10.0.0.1:9\n" in paths.membership.read_text()
+
+
+def test_a_founder_alone_is_noted_as_one_that_has_joined(instance: Instance) -> None:
+    client: Any = Peers()
+    instance.paths.settings.write_text("name: etcd-1\n")
+    instance.paths.membership.write_text(
+        "initial-cluster-state: new\ninitial-cluster: etcd-1=https://10.0.0.1:2380\n"
+    )
+    readiness.seal(instance, client)
+    assert instance.has_joined
 
 
 def test_a_list_that_nobody_gives_changes_nothing(instance: Instance) -> None:
