@@ -49,10 +49,13 @@ def run(run: Run) -> None:
         # One link is switched, so that the certificate and its key change in one step.
         files.replace_link(paths.pki, new.name)
     except BaseException:
-        # Half of it is of no use to anybody, and the disk may be full.
-        _discard(new)
+        # Half of it is of no use to anybody, and the disk may be full. One that is stopped just
+        # after the switch leaves what is in use.
+        if files.link_target(paths.pki) != new.name:
+            _discard(new)
         raise
-    if last:
+    # Somebody may have linked a directory of their own there.
+    if last.startswith("pki-") and "/" not in last:
         _discard(paths.etc / last)
     note_as_put(paths, "tls", (paths.pki / name for name in _NOTED))
     refused = f"; refused are {', '.join(run.options.revoked)}" if run.options.revoked else ""
@@ -92,7 +95,8 @@ def is_whole_der(content: bytes) -> bool:
     if content[1] < long_form:
         return len(content) == 2 + content[1]
     head = 2 + content[1] - long_form
-    return len(content) == head + int.from_bytes(content[2:head], "big")
+    length = int.from_bytes(content[2:head], "big")
+    return content[1] > long_form and len(content) == head + length
 
 
 def _refuse_unfit(new: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import certificate_trial, commands, drift, frame, tls
+from etcd_component.agent import certificate_trial, commands, drift, files, frame, tls
 from etcd_component.agent.certificate_trial import Trial, dropped_authorities, why_not_taken
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.options import Options
@@ -45,6 +45,8 @@ def test_no_list_is_none() -> None:
     assert not tls.is_whole_der(b"")
     assert not tls.is_whole_der(b"\x30")
     assert not tls.is_whole_der(b"\x30\x82\x01")
+    # A length that is said at the end is BER.
+    assert not tls.is_whole_der(b"\x30\x80")
     assert tls.is_whole_der(Authority().crl(1, 2, 3))
 
 
@@ -180,6 +182,37 @@ def test_half_a_delivery_changes_nothing(
         put(**parts)
     assert contents(machine) == before
     assert len(list(machine.paths.etc.glob("pki-*"))) == 1
+
+
+def test_a_directory_that_somebody_linked_there_stays(
+    machine: Machine, put: Callable[..., None]
+) -> None:
+    """And what is in use stays, where the link to it is written in full."""
+    theirs = machine.root / "theirs"
+    machine.write(theirs / "server.key", "their key")
+    machine.paths.etc.mkdir(parents=True)
+    for target in (str(theirs), "../../../theirs"):
+        machine.paths.pki.unlink(missing_ok=True)
+        machine.paths.pki.symlink_to(target)
+        put(**delivery())
+        assert (theirs / "server.key").read_text() == "their key"
+        assert (machine.paths.pki / "server.key").exists()
+
+
+def test_what_is_stopped_after_the_switch_leaves_what_is_in_use(
+    machine: Machine, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(**delivery())
+    switch = files.replace_link
+
+    def stopped(path: Path, target: str) -> None:
+        switch(path, target)
+        raise frame.Stopped
+
+    monkeypatch.setattr(files, "replace_link", stopped)
+    with pytest.raises(frame.Stopped):
+        put(**delivery())
+    assert (machine.paths.pki / "server.key").exists()
 
 
 @pytest.mark.parametrize("joined", [True, False])
