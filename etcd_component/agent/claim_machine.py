@@ -56,7 +56,7 @@ def _clear_former(subject: Subject, former: str) -> None:
         copy = data_directory.set_aside(Instance.load(paths).data, paths.unit, "removed")
         if copy:
             say(f"{held}: its former data are kept in {copy}")
-        systemd.systemctl("disable", "-q", "--now", paths.unit)
+        systemd.require("disable", "-q", "--now", paths.unit)
         systemd.systemctl("reset-failed", paths.unit)
         say(f"{held}: its cluster has removed it, so this machine is free for {name}")
     else:

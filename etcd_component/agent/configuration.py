@@ -85,7 +85,7 @@ def _write_unit(paths: Paths, text: str) -> None:
         files.atomic_write(paths.unit_file, text)
     elif not systemd.show(paths.unit).needs_reload:
         return
-    systemd.systemctl("daemon-reload")
+    systemd.require("daemon-reload")
 
 
 def own_data_directory(instance: Instance) -> None:

@@ -82,7 +82,7 @@ def set_aside(data: Path, unit: str, label: str, copy: Path | None = None) -> Pa
     if not os.path.lexists(data / "member"):
         return None
     if (UNITS / unit).exists():
-        systemd.systemctl("stop", unit)
+        systemd.require("stop", unit)
     copy = copy or kept_copy(data, label)
     (data / "member").rename(copy)
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)

@@ -43,7 +43,7 @@ def run(run: Run) -> None:
 
 def _start(instance: Instance) -> None:
     name, exporter = instance.name, instance.paths.exporter
-    systemd.systemctl("daemon-reload")
+    systemd.require("daemon-reload")
     doing("writing metrics for the first time")
     if not systemd.systemctl("start", f"{exporter}.service"):
         refuse(f"{name}: nothing could be written; see `journalctl -u {exporter}.service`")
@@ -110,7 +110,7 @@ def take_away(paths: Paths) -> None:
     _stop_writing(paths)
     removed = [name for name in paths.exporter_units if _remove_unit(name)]
     if removed:
-        systemd.systemctl("daemon-reload")
+        systemd.require("daemon-reload")
     files.remove(paths.metrics, *paths.metrics.parent.glob(f"{paths.metrics.name}.*"))
 
 
@@ -118,7 +118,7 @@ def _stop_writing(paths: Paths) -> None:
     """And take back what was left for others, who may get it elsewhere from now on."""
     for kind in (".timer", ".service"):
         if (UNITS / f"{paths.exporter}{kind}").exists():
-            systemd.systemctl("stop", f"{paths.exporter}{kind}")
+            systemd.require("stop", f"{paths.exporter}{kind}")
     former = _textfile_directory(files.read_text(UNITS / f"{paths.exporter}.service"))
     if not former:
         return
@@ -137,9 +137,9 @@ def _remove_unit(name: str) -> bool:
         return False
     # One that is there for each connection has no name of its own.
     if name.endswith("@.service"):
-        systemd.systemctl("stop", f"{name[: -len('.service')]}*.service")
+        systemd.require("stop", f"{name[: -len('.service')]}*.service")
     else:
-        systemd.systemctl("disable", "-q", "--now", name)
+        systemd.require("disable", "-q", "--now", name)
     files.remove(UNITS / name)
     systemd.systemctl("reset-failed", name)
     return True

@@ -122,7 +122,7 @@ def _restore_membership(run: Run, instance: Instance) -> None:
     software.link_version(instance.paths, run.options.version)
     composition.write_joined(instance)
     configuration.own_data_directory(instance)
-    systemd.systemctl("daemon-reload")
+    systemd.require("daemon-reload")
     say(f"{instance.name}: finds its own data in {instance.data}, and comes back with them")
 
 

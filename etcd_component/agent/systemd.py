@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etcd_component.agent.output import refuse
 from etcd_component.agent.process import run
 
 _PROPERTIES = (
@@ -69,8 +70,14 @@ def show(unit: str) -> UnitState:
 
 
 def is_active(unit: str) -> bool:
-    """Whether it runs and said that it is ready."""
-    return show(unit).is_active
+    """Whether it runs and said that it is ready. Raises Refusal where systemd does not say."""
+    state = show(unit)
+    if not state.active:
+        refuse(
+            f"systemd does not say whether {unit} runs: see `systemctl show {unit}`, mend that and"
+            " run this again"
+        )
+    return state.is_active
 
 
 def systemctl(*words: str) -> bool:
@@ -78,15 +85,22 @@ def systemctl(*words: str) -> bool:
     return run("systemctl", *words).ok
 
 
+def require(*words: str) -> None:
+    """Have `systemctl WORDS` succeed. Raises Refusal."""
+    if not systemctl(*words):
+        command = " ".join(("systemctl", *words))
+        refuse(f"`{command}` fails: run it by hand to see why, mend that and run this again")
+
+
 def enable(unit: str) -> None:
     """Have it start at boot. systemd reads all units again, so only where it must be."""
     if not show(unit).enabled:
-        systemctl("enable", "-q", unit)
+        require("enable", "-q", unit)
 
 
 def restart_without_waiting(unit: str) -> None:
-    """Restart it; `await_member` waits."""
-    systemctl("restart", "--no-block", unit)
+    """Restart it; `await_member` waits. Raises Refusal: what runs on would look restarted."""
+    require("restart", "--no-block", unit)
 
 
 def journal(unit: str, lines: int, *, this_boot: bool = False) -> str:

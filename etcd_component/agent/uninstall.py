@@ -130,9 +130,9 @@ def _remove_unit(removal: _Removal) -> None:
     if removal.options.remove_data:
         # A leader that stops cleanly looks for an heir for seconds, in vain when all members stop.
         systemd.systemctl("kill", "-s", "KILL", paths.unit)
-    systemd.systemctl("disable", "-q", "--now", paths.unit)
+    systemd.require("disable", "-q", "--now", paths.unit)
     files.remove(paths.unit_file)
-    systemd.systemctl("daemon-reload")
+    systemd.require("daemon-reload")
     systemd.systemctl("reset-failed", paths.unit)
 
 

@@ -69,7 +69,7 @@ def run(run: Run) -> None:
         _remove_others(CONFIGURATION / folder, wanted)
     if run.options.kind == "config":
         _own_data_directory(Path(run.options.data))
-        systemd.systemctl("daemon-reload")
+        systemd.require("daemon-reload")
     say(f"{len(wanted)} files are in place")
 
 

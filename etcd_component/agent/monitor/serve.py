@@ -77,7 +77,7 @@ def _renew(unit: str, read_when_told: Path) -> None:
         if not systemd.systemctl("restart", unit):
             _break_off(unit, "it does not start")
     elif last != now:
-        systemd.systemctl("reload", unit)
+        systemd.require("reload", unit)
     files.atomic_write(path, " ".join(now) + "\n")
 
 

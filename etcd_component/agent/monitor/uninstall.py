@@ -46,9 +46,9 @@ def _remove_units() -> None:
     for unit in (ALERTS, STORE):
         if files.is_ours(unit_file(unit)):
             doing(f"stopping {unit}")
-            systemd.systemctl("disable", "-q", "--now", unit)
+            systemd.require("disable", "-q", "--now", unit)
             files.remove(unit_file(unit))
-    systemd.systemctl("daemon-reload")
+    systemd.require("daemon-reload")
     systemd.systemctl("reset-failed", ALERTS, STORE)
 
 

@@ -30,10 +30,12 @@ class Machine:
     )
     called: list[tuple[str, ...]] = field(default_factory=list)
     """What systemctl was called with."""
+    failing: str = ""
+    """The first word of calls that fail."""
 
     def systemctl(self, *words: str) -> bool:
         self.called.append(words)
-        return True
+        return words[0] != self.failing
 
     @property
     def paths(self) -> Paths:

@@ -219,7 +219,7 @@ def test_a_repair_is_asked_by_a_higher_number(
     assert start.repair_is_asked(machine.paths, Options(repair=asked)) is expected
 
 
-@pytest.mark.parametrize("active", ["active", "activating", "failed", ""])
+@pytest.mark.parametrize("active", ["active", "activating", "failed"])
 def test_what_does_not_serve_is_started_with_its_new_files(
     machine: Machine, active: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +229,19 @@ def test_what_does_not_serve_is_started_with_its_new_files(
     expected = [] if active == "active" else [("restart", "--no-block", "etcd.service")]
     assert machine.called == expected
     assert ("is started with its new files" in capsys.readouterr().out) == bool(expected)
+
+
+def test_what_systemd_does_not_say_or_do_is_no_restart(machine: Machine) -> None:
+    machine.configure(TAKEN)
+    instance = Instance.load(machine.paths)
+    machine.unit = dataclasses.replace(machine.unit, active="")
+    with pytest.raises(Refusal, match=r"does not say whether etcd\.service runs"):
+        start.restart_if_down(instance)
+    assert machine.called == []
+    machine.unit = dataclasses.replace(machine.unit, active="failed")
+    machine.failing = "restart"
+    with pytest.raises(Refusal, match=r"restart --no-block etcd\.service` fails"):
+        start.restart_if_down(instance)
 
 
 def test_the_stamp_imports_little() -> None:

@@ -1,0 +1,46 @@
+"""What is not known to be stopped keeps its data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from etcd_component.agent import commands, data_directory, exporter, frame, uninstall
+from etcd_component.agent.options import Options
+from etcd_component.agent.output import Refusal
+from etcd_component.agent.waits import Waits
+from tests.unit.agent.fake_machine import Machine, machine
+
+__all__ = ["machine"]
+
+
+@pytest.fixture
+def member(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine with a member that runs."""
+    units = machine.root / "units"
+    for module in (data_directory, exporter):
+        monkeypatch.setattr(module, "UNITS", units)
+    machine.configure("membership\n")
+    machine.have_data()
+    machine.write(machine.paths.unit_file, "# Written by etcd-node\n")
+    machine.unit = dataclasses.replace(machine.unit, active="active")
+    return machine
+
+
+def test_data_are_not_removed_from_below_a_member(member: Machine) -> None:
+    member.failing = "disable"
+    command = commands.COMMANDS["uninstall"]
+    options = Options(remove_data=True, yes=True)
+    with pytest.raises(Refusal, match=r"disable -q --now etcd\.service` fails"):
+        uninstall.run(frame.Run(commands.NODE, "uninstall", command, options, Waits()))
+    assert (member.root / "data/member/wal/0.wal").exists()
+    assert member.paths.unit_file.exists()
+
+
+def test_data_are_not_set_aside_from_below_a_member(member: Machine) -> None:
+    member.failing = "stop"
+    with pytest.raises(Refusal, match=r"stop etcd\.service` fails"):
+        data_directory.set_aside(Path(member.root / "data"), "etcd.service", "left")
+    assert (member.root / "data/member/wal/0.wal").exists()
