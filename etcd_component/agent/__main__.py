@@ -1,12 +1,17 @@
 """The start: which of the two programs this is."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
 
 def main() -> int:
     """Run the program that this file is called as; its exit status."""
+    # Each may be closed; what is opened then must not get its number.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from etcd_component.agent import systemd
 from etcd_component.agent.frame import Command, Program
 from etcd_component.agent.paths import RUN, Paths
 
@@ -124,17 +125,8 @@ COMMANDS = {
 }
 
 
-def authorize(run: Run) -> bool:
-    """Whether this machine holds the instance that a run means."""
-    from etcd_component.agent import claim
-
-    return claim.authorize(run)
-
-
 def last_words(run: Run) -> str:
     """The end of etcd's journal."""
-    from etcd_component.agent import systemd
-
     return systemd.journal_tail(Paths(run.options.cluster).unit)
 
 
@@ -145,7 +137,7 @@ NODE = Program(
     " after\na half-done run. `--cluster` is etcd where nothing else is said.",
     COMMANDS,
     "cluster owner name instance reseat repair",
-    authorize,
+    "claim:authorize",
     last_words,
     """
 Who types `leave` or `uninstall` names the instance: --name NAME --yes. Without them they say what

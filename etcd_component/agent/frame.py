@@ -24,6 +24,10 @@ _TIMED_OUT = 124
 """The exit status of a run that took too long, as timeout(1) has it."""
 
 
+_GRACE = 10
+"""Seconds that it has then to end by itself."""
+
+
 class TimeLimit(BaseException):
     """This run has taken too long. Not an Exception, so that nothing handles it on its way."""
 
@@ -57,9 +61,7 @@ class Command:
 
     def load(self) -> Callable[[Run], None]:
         """The function, with all the modules that it needs."""
-        module, _, name = self.module.partition(":")
-        loaded = importlib.import_module(f"etcd_component.agent.{module}")
-        function: Callable[[Run], None] = getattr(loaded, name or "run")
+        function: Callable[[Run], None] = _load(self.module)
         return function
 
 
@@ -74,8 +76,11 @@ class Program:
     commands: Mapping[str, Command]
     common: str
     """The options that all commands take."""
-    authorize: Callable[[Run], bool]
-    """Whether the machine holds what a run means; False: it is left alone, and that was said."""
+    authorize: str
+    """The function that tells whether the machine holds what a run means, as in a command.
+
+    False: it is left alone, and that was said.
+    """
     last_words: Callable[[Run], str]
     """What a person must see of a run that took too long."""
     notes: str = ""
@@ -122,17 +127,13 @@ def main(program: Program, words: Sequence[str]) -> int:
         _execute(run)
     except Refusal as refusal:
         return _fail(program, str(refusal))
-    except Stopped:
+    except (Stopped, KeyboardInterrupt):
         text = f"stopped while {output.being_done()}; it is safe to run this again"
         return _fail(program, text)
     except TimeLimit:
         assert run is not None
         complain(program.last_words(run))
-        _fail(
-            program,
-            f"gave up after {run.limit} s while {output.being_done()}; it is safe to run this"
-            " again",
-        )
+        _fail(program, _gave_up(run))
         return _TIMED_OUT
     except ApiError as error:
         return _fail(program, f"failed while {output.being_done()}: {error}. Run this again")
@@ -175,14 +176,15 @@ def _read(program: Program, words: Sequence[str]) -> Run:
 def _execute(run: Run) -> None:
     command = run.command
     function = command.load()
+    # All of it before a lock is waited for: who holds it may replace the file of this program.
+    authorize: Callable[[Run], bool] = _load(run.program.authorize) if command.claimed else _anyone
     if command.limit:
         signal.signal(signal.SIGTERM, _stop)
         for name in command.locks:
             lock = name.format(cluster=run.options.cluster)
             locking.hold(run.program.directory, lock, run.program.name, run.waits.lock)
-        signal.signal(signal.SIGALRM, _time_is_up)
-        signal.alarm(run.limit)
-    if not command.claimed or run.program.authorize(run):
+        _set_limit(run)
+    if authorize(run):
         function(run)
     signal.alarm(0)
     if command.limit:
@@ -193,13 +195,38 @@ def _stop(_signal: int, _frame: Any) -> None:
     raise Stopped
 
 
-def _time_is_up(_signal: int, _frame: Any) -> None:
-    raise TimeLimit
+def _anyone(_run: Run) -> bool:
+    return True
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"etcd_component.agent.{module}"), name or "run")
+
+
+def _set_limit(run: Run) -> None:
+    def be_gone(_signal: int, _frame: Any) -> None:
+        os.write(2, f"{run.program.name}: {_gave_up(run)}\n".encode())
+        os._exit(_TIMED_OUT)
+
+    def give_up(_signal: int, _frame: Any) -> None:
+        # What it still waits for may never come.
+        signal.signal(signal.SIGALRM, be_gone)
+        signal.alarm(_GRACE)
+        raise TimeLimit
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(run.limit)
+
+
+def _gave_up(run: Run) -> str:
+    doing = output.being_done()
+    return f"gave up after {run.limit} s while {doing}; it is safe to run this again"
 
 
 def _fail(program: Program, text: str) -> int:
     sys.stdout.flush()
-    complain(f"{program.name}: {text}")
+    output.conclude(f"{program.name}: {text}")
     return 1
 
 

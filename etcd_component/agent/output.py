@@ -37,6 +37,12 @@ def complain(text: str) -> None:
     _print(text, sys.stderr)
 
 
+def conclude(text: str) -> None:
+    """The same for how a run ends, which is said however much was said before."""
+    _State.lines = 0
+    complain(text)
+
+
 def refuse(text: str) -> NoReturn:
     """Stop here."""
     raise Refusal(text)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from etcd_component.agent import systemd
 from etcd_component.agent.frame import Command, Program
-from etcd_component.agent.monitor import claim
 from etcd_component.agent.monitor.places import RUN, STORE
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ MONITOR = Program(
     " command may\nbe run again after a half-done run.",
     COMMANDS,
     "owner",
-    claim.authorize,
+    "monitor.claim:authorize",
     _last_words,
     "\nWho types `uninstall` confirms with --yes. Without it, it says what is here, and removes"
     " nothing.",
