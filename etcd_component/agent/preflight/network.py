@@ -60,11 +60,14 @@ def addresses_of(name: str) -> list[str]:
     """What a name leads to, for etcd: nobody else is asked where /etc/hosts says it."""
     lines = [line.split("#")[0].split() for line in files.read_text(HOSTS).splitlines()]
     listed = [words[0] for words in lines if name.lower() in (one.lower() for one in words[1:])]
+    # What is written in another way, such as 010.0.0.1, everybody passes over.
+    listed = [one for one in map(_plain, listed) if _is_address(one)]
     if listed:
-        return [_plain(one) for one in listed]
+        return listed
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
+        # Python itself refuses names with parts that are empty or too long.
         return []
     return sorted({_plain(str(one[4][0])) for one in found})
 
@@ -75,6 +78,14 @@ def _plain(text: str) -> str:
         return str(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
         return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def ports(subject: Subject) -> Iterator[Finding]:

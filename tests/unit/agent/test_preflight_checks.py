@@ -149,6 +149,19 @@ def test_an_address_is_one_that_the_others_reach(
     assert all(one.startswith(problem) for one in found)
 
 
+def test_a_line_that_resolvers_pass_over_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hosts").write_text("010.0.0.1 one\n10.1 one\n\n10.0.0.2 one\n")
+    monkeypatch.setattr(network, "HOSTS", tmp_path / "hosts")
+    assert network.addresses_of("one") == ["10.0.0.2"]
+
+
+def test_what_is_no_name_is_not_resolved() -> None:
+    assert network.addresses_of("a..b") == []
+    assert network.addresses_of("x" * 70) == []
+
+
 @pytest.mark.parametrize(
     ("holder", "ours", "found"),
     [
