@@ -103,12 +103,12 @@ def _withdraw_bootstrap(instance: Instance) -> None:
     state = files.value_in(files.read_text(paths.configuration), "initial-cluster-state")
     if state != "new" or instance.holds_member or bootstrap_is_permitted(paths):
         return
-    files.remove(paths.membership)
     try:
+        files.remove(paths.membership)
         compose(paths)
-    except Refusal as refusal:
-        # On a full disk the configuration that bootstraps would stay.
-        complain(str(refusal))
+    except (Refusal, OSError) as error:
+        # On a full or read-only disk the configuration that bootstraps would stay.
+        complain(str(error))
         systemd.systemctl("stop", "--no-block", paths.unit)
     say(
         f"{instance.name} has no data and was to found cluster {paths.cluster}, but the step that"

@@ -7,10 +7,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import commands, frame, start, wal
+from etcd_component.agent import commands, files, frame, start, wal
 from etcd_component.agent.instance import JOINED, Instance
 from etcd_component.agent.options import Options
 from etcd_component.agent.output import Refusal
@@ -145,6 +146,23 @@ def test_where_the_configuration_cannot_be_withdrawn_the_unit_is_stopped(
 
 
 # ---- what runs
+
+
+def test_a_read_only_disk_stops_the_unit_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.configure(BOOTSTRAP)
+    remove = files.remove
+
+    def read_only(*paths: Path) -> None:
+        if machine.paths.membership in paths:
+            raise OSError(30, "Read-only file system", str(paths[0]))
+        remove(*paths)
+
+    monkeypatch.setattr(files, "remove", read_only)
+    stamp(machine)
+    assert machine.called == [("stop", "--no-block", "etcd.service")]
+    assert "Read-only file system" in capsys.readouterr().err
 
 
 @pytest.fixture
