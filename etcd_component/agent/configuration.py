@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -102,10 +103,15 @@ def own_data_directory(instance: Instance) -> None:
             " again"
         )
     real.mkdir(parents=True, exist_ok=True)
-    real.chmod(0o700)
     # The unit's group, which somebody's user of that name need not have as its first.
     user, group = pwd.getpwnam(USER).pw_uid, grp.getgrnam(USER).gr_gid
-    os.chown(real, user, group)
+    # Who can write above it could put a link in its place just now.
+    directory = os.open(real, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(directory, 0o700)
+        os.fchown(directory, user, group)
+    finally:
+        os.close(directory)
     _own_all(real / "member", user, group)
     # Data that have no membership yet are known by the mark that was found with them, and by
     # nothing else.
@@ -123,6 +129,8 @@ def _own_all(directory: Path, user: int, group: int) -> None:
     os.chown(directory, user, group, follow_symlinks=False)
     for _, folders, names, descriptor in os.fwalk(directory):
         for name in (*folders, *names):
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            if (found.st_uid, found.st_gid) != (user, group):
-                os.chown(name, user, group, dir_fd=descriptor, follow_symlinks=False)
+            # A member at work removes files meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if (found.st_uid, found.st_gid) != (user, group):
+                    os.chown(name, user, group, dir_fd=descriptor, follow_symlinks=False)

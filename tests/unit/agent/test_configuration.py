@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +146,36 @@ def test_nobody_s_links_are_followed_when_data_change_their_owner(
     monkeypatch.setattr(os, "chown", chown)
     configuration._own_all(member, os.getuid() + 1, os.getgid())
     assert sorted(changed) == ["0.wal", "link", "member", "wal"]
+
+
+def test_a_member_at_work_may_remove_a_file_meanwhile(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.have_data()
+    machine.write(machine.root / "data/member/wal/1.tmp", "")
+    look, changed = os.stat, []
+
+    def stat(path: Any, **more: Any) -> os.stat_result:
+        if path == "1.tmp":
+            raise FileNotFoundError
+        return look(path, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "chown", lambda path, *_, **__: changed.append(Path(path).name))
+    configuration._own_all(machine.root / "data/member", os.getuid() + 1, os.getgid())
+    assert "0.wal" in changed
+
+
+def test_a_data_directory_that_turns_into_a_link_is_not_followed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.configure()
+    instance = Instance.load(machine.paths)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: pwd.getpwuid(os.getuid()))
+    monkeypatch.setattr(grp, "getgrnam", lambda _: grp.getgrgid(os.getgid()))
+    theirs = machine.root / "theirs"
+    theirs.mkdir(mode=0o755)
+    (machine.root / "data").symlink_to(theirs)
+    with pytest.raises(OSError, match="data"):
+        configuration.own_data_directory(instance)
+    assert theirs.stat().st_mode & 0o777 == 0o755
