@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import io
 import marshal
+import os
+import stat
 import struct
 import sys
 import zipfile
@@ -15,6 +17,7 @@ from etcd_component.agent import files
 from etcd_component.agent.output import refuse
 from etcd_component.agent.paths import PROGRAM
 
+_MODE = 0o755
 _MAGIC = importlib.util.MAGIC_NUMBER.hex()
 _COMMENT = 64 + 1 + len(_MAGIC) + 1 + 64
 """Bytes: what was sent, which byte code, and the checksum of all that is before the comment."""
@@ -29,7 +32,7 @@ def install(path: Path) -> None:
     running = Path(sys.argv[0])
     sent, start = installed_sha256(running), f"#!{sys.executable} -ISXutf8\n".encode()
     there = files.read_bytes(path)
-    if there.startswith(start) and _noted(there)[:2] == (sent, _MAGIC):
+    if there.startswith(start) and _noted(there)[:2] == (sent, _MAGIC) and _is_ours(path):
         return
     try:
         with zipfile.ZipFile(running) as archive:
@@ -41,7 +44,7 @@ def install(path: Path) -> None:
     comment = f"{sent} {_MAGIC} {hashlib.sha256(body).hexdigest()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = body[:-2] + struct.pack("<H", _COMMENT) + comment.encode()
-    files.atomic_write(path, content, 0o755)
+    files.atomic_write(path, content, _MODE)
 
 
 def installed_sha256(path: Path = PROGRAM) -> str:
@@ -58,6 +61,12 @@ def _noted(content: bytes) -> tuple[str, str]:
         if words[-1] == hashlib.sha256(body[:-2] + b"\0\0").hexdigest():
             return words[0], words[1]
     return "", ""
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether all can run it, and nobody else can write it."""
+    found = path.lstat()
+    return (found.st_mode, found.st_uid) == (stat.S_IFREG | _MODE, os.geteuid())
 
 
 def _compiled(start: bytes, path: Path, sources: dict[str, bytes]) -> bytes:

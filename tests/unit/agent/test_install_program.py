@@ -63,6 +63,11 @@ def test_what_is_there_already_is_not_written_again(
     before = installed.stat().st_mtime_ns
     install_program.install(installed)
     assert installed.stat().st_mtime_ns == before
+    # One that nobody can run any more, or that another user can write, is put right.
+    for mode in (0o644, 0o777):
+        installed.chmod(mode)
+        install_program.install(installed)
+        assert installed.stat().st_mode & 0o777 == 0o755
     # Installed by itself, as by a person on the node.
     monkeypatch.setattr(sys, "argv", [str(installed)])
     again = installed.with_name("again")
