@@ -89,7 +89,11 @@ def _install_deb(version: str) -> None:
             ),
             "apt-get could not install etcd-server and etcd-client",
         )
-    process.run("apt-mark", "hold", *_PACKAGES)
+    # Debian's next upgrade would restart etcd without asking the cluster.
+    _require(
+        process.run("apt-mark", "hold", *_PACKAGES),
+        f"apt-mark could not hold {' and '.join(_PACKAGES)} at their version",
+    )
     # Enabled, it would start at the next boot. Our own unit of that name comes before it.
     if not (UNITS / "etcd.service").exists():
         systemd.systemctl("disable", "--now", "-q", "etcd.service")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import package, process
+from etcd_component.agent import archive, package, process
+from etcd_component.agent.output import Refusal
 
 PATTERNS = ("etcd", "etcd.*", "etcd-*", "etcd@*")
 
@@ -93,3 +94,19 @@ def test_no_package_asks_a_question(held: Path) -> None:
 )
 def test_which_package_has_the_version(candidate: str, expected: bool) -> None:
     assert package.has_version(candidate, "3.6.16") is expected
+
+
+def test_a_package_that_is_not_held_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's next upgrade would restart etcd without asking the cluster."""
+
+    def run(*argv: str, **_: object) -> process.Done:
+        out = "  Candidate: 3.6.1-1\n" if argv[0] == "apt-cache" else ""
+        return process.Done(int(argv[0] == "apt-mark"), out, "no such package")
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(process, "exists", lambda name: name == "apt-get")
+    monkeypatch.setattr(archive, "VERSIONS", tmp_path)
+    with pytest.raises(Refusal, match="could not hold"):
+        package.install("3.6.1")
