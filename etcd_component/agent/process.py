@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from etcd_component.agent import locking
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_GRACE = 5.0
+"""Seconds that a program has to end by itself, of those that the run has then."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -44,23 +48,53 @@ def run(
     environment has; nothing of this process's own gets there.
     """
     try:
-        done = subprocess.run(  # noqa: PLW1510 - the caller looks at the status
+        child = subprocess.Popen(
             argv,
-            input=b"" if stdin is None else stdin,
-            capture_output=True,
-            timeout=seconds,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={"PATH": PATH, "LC_ALL": "C", "HOME": "/root", **(env or {})},
             cwd=cwd,
             pass_fds=locking.descriptors(),
+            # A group of its own, which ends as a whole.
+            start_new_session=True,
         )
     except FileNotFoundError:
         return Done(127, "", f"{argv[0]}: not found")
     except OSError as error:
         # It is no program, or none for this kind of machine.
         return Done(126, "", f"{argv[0]}: {error.strerror}")
-    except subprocess.TimeoutExpired as error:
-        return Done(-9, _text(error.stdout), _text(error.stderr))
-    return Done(done.returncode, _text(done.stdout), _text(done.stderr))
+    with child:
+        try:
+            out, err = child.communicate(stdin, seconds)
+        except subprocess.TimeoutExpired as error:
+            _signal(child, signal.SIGKILL)
+            return Done(-9, _text(error.stdout), _text(error.stderr))
+        except BaseException:
+            _end(child)
+            raise
+    return Done(child.returncode, _text(out), _text(err))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Have all of it gone before this run cleans up after it: dpkg goes on without apt-get."""
+    _signal(child, signal.SIGTERM)
+    end = time.monotonic() + _GRACE
+    while time.monotonic() < end:
+        child.poll()
+        if not _signal(child, 0):
+            return
+        time.sleep(0.05)
+    _signal(child, signal.SIGKILL)
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether anything of its group is still there."""
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def exists(program: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from etcd_component.agent import process
 from etcd_component.agent.commands import NODE
 from tests.unit.agent.fake_machine import ALONE
 
@@ -78,6 +79,33 @@ def test_a_run_that_does_not_even_give_up_is_ended() -> None:
     done = run(program(does), ETCD_NODE_WAITS='{"limit": 1}')
     assert done.returncode == 124
     assert "gave up after 1 s" in done.stderr
+
+
+@pytest.mark.parametrize("child", ["sleep 60 & ", "trap '' TERM; sleep 60 & "])
+def test_all_that_it_started_has_ended_before_it_cleans_up(tmp_path: Path, child: str) -> None:
+    """Below a program for packages others run, which must not go on without what holds units."""
+    noted = tmp_path / "pid"
+    line = f"{child} echo $! >{noted}; wait"
+    does = f"""
+    from etcd_component.agent import process
+    process._GRACE = 0.5
+    try:
+        process.run("sh", "-c", {line!r})
+    finally:
+        state = Path("/proc", Path({str(noted)!r}).read_text().strip(), "stat")
+        output.complain(state.read_text().split()[2] if state.exists() else "gone")
+"""
+    done = run(program(does), ETCD_NODE_WAITS='{"limit": 1}')
+    assert done.returncode == 124
+    assert done.stderr.splitlines()[0] in {"gone", "Z"}
+
+
+def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    done = process.run("sh", "-c", f"echo x; sleep 60 & echo $! >{noted}; wait", seconds=0.5)
+    assert (done.status, done.out) == (-9, "x\n")
+    state = Path("/proc", noted.read_text().strip(), "stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
