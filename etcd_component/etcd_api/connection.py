@@ -34,13 +34,10 @@ CONNECT_SECONDS = 2.0
 """How long one address may take to accept a connection."""
 ANSWER_SECONDS = 10.0
 """How long an answer may take, unless the caller says otherwise."""
-_LIMIT = 64 * 1024 * 1024
-"""Bytes of an answer that is read as a whole."""
+_LIMIT, _PIECE = 64 * 1024 * 1024, 64 * 1024
+"""Bytes of an answer at most, and at once: Python 3.9 sets memory aside before they are there."""
 _EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED"""
-
-Dial = "Callable[[str, int, float], socket.socket]"
-"""Makes a connection to a host and port in so many seconds; raises Unreachable or OSError."""
 
 
 def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
@@ -65,26 +62,29 @@ def dial(host: str, port: int, seconds: float = CONNECT_SECONDS) -> socket.socke
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Unreachable(f"{host} cannot be resolved: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unreachable(f"{host} cannot be resolved: {reason}") from None
     errors: list[OSError] = []
     for family, kind, protocol, _, address in addresses:
-        plain = socket.socket(family, kind, protocol)
-        plain.settimeout(seconds)
-        try:
+        plain = None
+        try:  # It fails where the machine has no addresses of that kind.
+            plain = socket.socket(family, kind, protocol)
+            plain.settimeout(seconds)
             plain.connect(address)
         except OSError as error:
-            plain.close()
+            if plain is not None:
+                plain.close()
             errors.append(error)
         else:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return plain
-    if all(isinstance(error, ConnectionRefusedError) for error in errors):
+    others = [error for error in errors if not isinstance(error, ConnectionRefusedError)]
+    if not others:
         raise ConnectionRefused("connection refused")
-    other = next(error for error in errors if not isinstance(error, ConnectionRefusedError))
-    if isinstance(other, (TimeoutError, socket.timeout)):
+    if isinstance(others[0], (TimeoutError, socket.timeout)):
         raise ConnectTimeout(f"no connection within {seconds:g} s")
-    raise Unreachable((other.strerror or str(other)).lower())
+    raise Unreachable((others[0].strerror or str(others[0])).lower())
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Connection:
 
         Raises Unreachable.
         """
-        served = (self._http or self._connect(seconds)).sock
+        served = (self._kept or self._connect(seconds)).sock
         assert isinstance(served, ssl.SSLSocket)
         end = str((served.getpeercert() or {})["notAfter"])
         return ServedCertificate(
@@ -172,10 +172,15 @@ class Connection:
             self._http.close()
             self._http = None
 
+    @property
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """The connection, if one stands. A server may have said that it closes it."""
+        return self._http if self._http and self._http.sock else None
+
     def _request(
         self, verb: str, path: str, body: bytes | None, header: dict[str, str], seconds: float
     ) -> tuple[int, bytes]:
-        kept = self._http is not None
+        kept = self._kept is not None
         try:
             return self._once(verb, path, body, header, seconds)
         except ConnectionLost:
@@ -188,20 +193,28 @@ class Connection:
         self, verb: str, path: str, body: bytes | None, header: dict[str, str], seconds: float
     ) -> tuple[int, bytes]:
         end = time.monotonic() + seconds
-        line = self._http or self._connect(seconds)
+        line = self._kept or self._connect(seconds)
         try:
             line.sock.settimeout(max(end - time.monotonic(), 0.1))
             line.request(verb, path, body, header)
             response = line.getresponse()
-            content = response.read(_LIMIT)
+            content = _whole(response)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise _reason(error, connected=True) from None
+        if content is None:
+            self.close()
+            raise Unreachable(f"it answers more than {_LIMIT} bytes")
         return response.status, content
 
     def _connect(self, seconds: float) -> http.client.HTTPConnection:
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname, parts.port or http.client.HTTPS_PORT
+        except ValueError:
+            host = None
+        if not host:
+            raise Unreachable(f"`{self.url}` is not a URL")
         try:
             plain = self.dial(host, port, min(seconds, CONNECT_SECONDS))
         except OSError as error:
@@ -218,10 +231,22 @@ class Connection:
         return line
 
 
+def _whole(response: http.client.HTTPResponse) -> bytes | None:
+    """All of an answer; None where it is too long. Raises HTTPException for a part of one."""
+    content = bytearray()
+    while piece := response.read(_PIECE):
+        content += piece
+        if len(content) > _LIMIT:
+            return None
+    if response.length:
+        raise http.client.IncompleteRead(bytes(content), response.length)
+    return bytes(content)
+
+
 def headers(token: str) -> dict[str, str]:
     """Of a call of the gateway."""
-    json_type = {"Content-Type": "application/json"}
-    return {**json_type, "Authorization": token} if token else json_type
+    login = {"Authorization": token} if token else {}
+    return {"Content-Type": "application/json", **login}
 
 
 def decoded(text: bytes) -> Any:

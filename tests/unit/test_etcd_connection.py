@@ -121,6 +121,35 @@ def test_a_server_that_closes_after_each_answer_is_served_as_well(
     assert server.connections == 3
 
 
+def test_a_server_that_says_that_it_closes_is_dialled_again(
+    server: Server, member: Connection
+) -> None:
+    server.hang_up_after, server.says_close = 1, True
+    for _ in range(3):
+        assert member.call("x", {}) == {}
+    member.served_certificate()
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_half_an_answer_is_none(server: Server, member: Connection, size: int) -> None:
+    server.answers = [(OK, b"#" * size)]
+    server.cut_off = 5
+    with pytest.raises(ConnectionLost):
+        member.get("/metrics")
+
+
+def test_a_long_answer_is_read_as_a_whole(
+    server: Server, member: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers = [(OK, b"#" * 200_000), (OK, b"#" * 200_000)]
+    assert member.get("/metrics") == b"#" * 200_000
+    monkeypatch.setattr(module, "_LIMIT", 150_000)
+    with pytest.raises(Unreachable, match="more than 150000 bytes"):
+        member.get("/metrics")
+    assert member.call("x", {}) == {}
+
+
 def test_no_answer_in_time_is_a_timeout_and_not_asked_twice(
     server: Server, member: Connection
 ) -> None:
@@ -249,6 +278,32 @@ def test_the_second_address_serves_where_the_first_refuses(
     line = dial("two.example", server.port)
     assert line.getpeername()[1] == server.port
     line.close()
+
+
+def test_an_address_of_a_kind_that_this_machine_lacks_is_passed_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        (family, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        for family in (socket.AF_INET6, socket.AF_INET)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    make = socket.socket
+
+    def without_ipv6(family: int, *more: Any, **named: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return make(family, *more, **named)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    dial("two.example", server.port).close()
+
+
+@pytest.mark.parametrize("url", ["", "https://", "https://one:port", "https://a..b:1", "nonsense"])
+def test_what_is_no_address_is_nobody_s(server: Server, url: str) -> None:
+    with pytest.raises(Unreachable) as caught:
+        Connection(url, server.client()).get("/version")
+    assert not isinstance(caught.value, ConnectionRefused)
 
 
 def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

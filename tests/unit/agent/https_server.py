@@ -31,6 +31,10 @@ class Server:
     connections: int = 0
     hang_up_after: int = 0
     """Close each connection after so many answers; 0 never."""
+    says_close: bool = False
+    """Say so in the head of the last of them, as a server does that is being stopped."""
+    cut_off: int = 0
+    """Leave so many bytes of each body out, and close the connection."""
     silent: bool = False
     """Take requests and answer none."""
     asks_for_certificate: bool = True
@@ -107,10 +111,12 @@ class Server:
             status, body = self.answers.pop(0) if self.answers else (OK, b"{}")
             if status == HANG_UP:
                 return
-            head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
-            line.sendall(head + body)
             answered += 1
-            if answered == self.hang_up_after:
+            is_last = answered == self.hang_up_after
+            close = b"Connection: close\r\n" if is_last and self.says_close else b""
+            head = b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n" % (status, close, len(body))
+            line.sendall(head + body[: len(body) - self.cut_off])
+            if is_last or self.cut_off:
                 return
 
 
