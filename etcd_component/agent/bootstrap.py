@@ -53,7 +53,7 @@ class _Founder:
             return
         # From now on its data may have votes in them: without them it never begins again.
         wal.note_identity(self._instance.paths, self._instance.data)
-        if waited < self._next_look:
+        if waited < self._next_look or not self._instance.paths.identity.exists():
             return
         self._next_look = waited + _PAUSE
         known = self._instance.known_peers(self._founders)

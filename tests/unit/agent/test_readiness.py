@@ -222,9 +222,11 @@ def begin(instance: Instance, client: Any) -> bool:
     return bootstrap.await_others(run(), instance, client, FOUNDERS)
 
 
-def write_log(instance: Instance) -> None:
+def write_log(instance: Instance, *, is_noted: bool = True) -> None:
     (instance.data / "member" / "wal").mkdir(parents=True)
     (instance.data / "member" / "wal" / "0.wal").touch()
+    if is_noted:
+        instance.paths.identity.write_text("1.2 3.4\n")
 
 
 @pytest.mark.usefixtures("clock")
@@ -279,6 +281,17 @@ def test_it_gives_the_others_some_seconds_to_begin(instance: Instance) -> None:
     founder.attend(2.9)
     with pytest.raises(bootstrap._OthersToComeError):
         founder.attend(3.0)
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_waits_until_it_is_noted_that_it_has_begun(
+    instance: Instance, states: Callable[..., None]
+) -> None:
+    """Without that, it would begin anew where its data are lost."""
+    write_log(instance, is_noted=False)
+    states(STARTING)
+    with pytest.raises(Refusal, match="waiting for a quorum"):
+        begin(instance, Peers())
 
 
 def test_who_is_a_founder_that_has_begun(instance: Instance) -> None:
