@@ -72,11 +72,13 @@ def started_version(paths: Paths) -> str:
 def stamp(run: Run) -> None:
     """Note what etcd is started with, and stop what must not start. Called by the unit."""
     paths = Paths(run.options.cluster)
-    # Of the last start, which would be taken for this one's when this one's cannot be written.
-    files.remove(paths.started)
-    instance = Instance.load(paths)
-    # First, since the unit takes no notice of how this ends, which is soon where a disk is full.
-    _withdraw_bootstrap(instance)
+    try:
+        instance = Instance.load(paths)
+        # First: the unit takes no notice of how this ends, which is soon where a disk is full.
+        _withdraw_bootstrap(instance)
+    finally:
+        # Of the last start, which would be taken for this one's when this one's cannot be written.
+        files.remove(paths.started)
     if has_joined(paths) and not instance.holds_member:
         say(
             f"{instance.data} holds no member any more. It does not start without its data, which"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -143,6 +144,25 @@ def test_where_the_configuration_cannot_be_withdrawn_the_unit_is_stopped(
     stamp(machine)
     assert machine.called == [("stop", "--no-block", "etcd.service")]
     assert "it cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["started", "membership"])
+def test_a_file_that_cannot_be_removed_keeps_no_cluster_from_being_guarded(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    machine.configure(BOOTSTRAP)
+    stuck, remove = getattr(machine.paths, place), files.remove
+
+    def read_only(*removed: Path) -> None:
+        if stuck in removed:
+            raise OSError(30, "Read-only file system")
+        remove(*removed)
+
+    monkeypatch.setattr(files, "remove", read_only)
+    with contextlib.suppress(OSError):
+        stamp(machine)
+    is_withdrawn = "initial-cluster-state: new" not in machine.paths.configuration.read_text()
+    assert is_withdrawn or machine.called == [("stop", "--no-block", "etcd.service")]
 
 
 # ---- what runs
