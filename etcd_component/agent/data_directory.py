@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from etcd_component.agent import files, systemd
 from etcd_component.agent.finding import Finding
 from etcd_component.agent.instance import holds_member
-from etcd_component.agent.paths import UNITS
+from etcd_component.agent.output import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,12 +77,16 @@ def kept_copy(data: Path, label: str) -> Path:
 def set_aside(data: Path, unit: str, label: str, copy: Path | None = None) -> Path | None:
     """Stop the unit and keep a copy of data that no cluster wants any more; where it is.
 
-    None where there are none.
+    None where there are none. Raises Refusal where the unit does not stop.
     """
     if not os.path.lexists(data / "member"):
         return None
-    if (UNITS / unit).exists():
-        systemd.require("stop", unit)
+    if not systemd.systemctl("stop", unit) and systemd.show(unit).main_pid:
+        # An etcd that runs would go on with them under another name.
+        refuse(
+            f"{unit} could not be stopped; look at `systemctl status {unit}` and run this again."
+            f" Its data stay in {data}"
+        )
     copy = copy or kept_copy(data, label)
     (data / "member").rename(copy)
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import data_directory
+from etcd_component.agent import data_directory, systemd
+from etcd_component.agent.output import Refusal
+from tests.unit.agent.fake_machine import Machine, machine
+
+__all__ = ["machine"]
 
 
 @dataclass
@@ -70,6 +74,20 @@ def test_a_copy_is_kept_once_for_each_time(tmp_path: Path) -> None:
     (tmp_path / "member").mkdir()
     second = data_directory.set_aside(tmp_path, "no-such.service", "left", first.with_name("x"))
     assert second == tmp_path / "x"
+
+
+def test_data_stay_where_the_unit_does_not_stop(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.have_data()
+    machine.unit = replace(machine.unit, main_pid=7)
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: False)
+    with pytest.raises(Refusal, match=r"etcd\.service could not be stopped.* Its data stay"):
+        data_directory.set_aside(machine.root / "data", "etcd.service", "left")
+    assert data_directory.state(machine.root / "data") == "whole"
+    # There is no such unit.
+    machine.unit = replace(machine.unit, main_pid=0)
+    assert data_directory.set_aside(machine.root / "data", "etcd.service", "left") is not None
 
 
 def test_all_data_go_and_the_way_that_was_made_for_them(tmp_path: Path) -> None:
