@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etcd_component.agent.frame import Run
+    from etcd_component.agent.instance import Peer
     from etcd_component.etcd_api.members import Member
 
 
@@ -58,18 +59,19 @@ def _look_around(client: Client, instance: Instance) -> leaving.Surroundings:
         pass
     except UnexpectedAnswer as error:
         refuse(f"{instance.name} cannot leave: {error}. Nothing was removed")
+    voters = [one.client_url for one in started_voters(members, instance.peer_urls)]
     if answers:
         # So that nobody else in that note means that there is nobody else.
         remember_peers(instance, client)
-        voters = [one.client_url for one in started_voters(members, instance.peer_urls)]
-    else:
-        voters = _voters_by_others(client, instance)
+    known = instance.known_peers(_on_its_way_to(instance))
+    if not answers or not (voters or instance.has_joined):
+        voters = _voters_by_others(client, instance, known)
     others = [one for one in members if not set(one.peer_urls) & set(instance.peer_urls)]
     return leaving.Surroundings(
         name=instance.name,
         voters=tuple(voters),
         learners_only=bool(others) and all(one.is_learner for one in others),
-        peers=() if voters else tuple(describe_peers(client, instance.known_peers())),
+        peers=() if voters else tuple(describe_peers(client, known)),
         has_joined=instance.has_joined,
         answers=answers,
         peers_noted=paths.known_peers.exists(),
@@ -78,9 +80,15 @@ def _look_around(client: Client, instance: Instance) -> leaving.Surroundings:
     )
 
 
-def _voters_by_others(client: Client, instance: Instance) -> list[str]:
+def _on_its_way_to(instance: Instance) -> str:
+    """The members that one was to form the cluster with, or to join; empty where it has joined."""
+    text = "" if instance.has_joined else files.read_text(instance.paths.membership)
+    return files.value_in(text, "initial-cluster")
+
+
+def _voters_by_others(client: Client, instance: Instance, known: Sequence[Peer]) -> list[str]:
     found: dict[str, None] = {}
-    for peer in instance.known_peers():
+    for peer in known:
         members = client.members_or_none(peer.url, SHORT) or ()
         for member in started_voters(members, instance.peer_urls):
             found[member.client_url] = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from etcd_component.agent import leave as leave_command
+from etcd_component.agent.client import PeerState
 from etcd_component.agent.decide.leaving import (
     Ask,
     Observed,
@@ -17,7 +20,13 @@ from etcd_component.agent.decide.leaving import (
     leave,
     remove_lost,
 )
+from etcd_component.agent.instance import Instance
+from etcd_component.etcd_api.errors import ConnectionRefused
+from etcd_component.etcd_api.members import Member
 from tests.unit.agent.fake_etcd import member
+from tests.unit.agent.fake_machine import Machine, machine
+
+__all__ = ["machine"]
 
 ALONE = Surroundings(
     name="etcd-1",
@@ -161,3 +170,57 @@ def test_a_lost_learner_never_counted(healthy: int, ill: int, allowed: bool) -> 
 
 def test_how_many_are_missing_is_said() -> None:
     assert remove_lost(member(1), observed(1, 2)) == Refuse("of 4 voters 3 must be well, and 1 are")
+
+
+# ---- one that leaves before it was noted that it has joined
+
+
+THREE = tuple(member(number) for number in (1, 2, 3))
+WAITING = (THREE[0], *(replace(one, client_urls=()) for one in THREE[1:]))
+FOUNDERS = ",".join(f"etcd-{one.id}={one.peer_url}" for one in THREE)
+
+
+class Others:
+    """What the peer ports say, by the number of the member; the others are not running."""
+
+    def __init__(self, lists: dict[int, tuple[Member, ...]]) -> None:
+        self._lists = {THREE[number - 1].peer_url: found for number, found in lists.items()}
+
+    def members(self, url: str, seconds: float | None = None) -> tuple[Member, ...]:
+        if url not in self._lists:
+            raise ConnectionRefused("connection refused")
+        return self._lists[url]
+
+    def members_or_none(self, url: str, seconds: float = 3) -> tuple[Member, ...] | None:
+        return self._lists.get(url)
+
+    def probe(self, url: str) -> PeerState:
+        return PeerState("not-running")
+
+
+@pytest.mark.parametrize(
+    ("state", "lists", "decision"),
+    [
+        # It waits for founders that never began, and will count on it when they do.
+        ("new", {1: WAITING}, Refuse),
+        ("new", {}, Refuse),
+        # They formed the cluster with it, or without it.
+        ("new", {1: THREE}, Ask),
+        ("new", {2: THREE}, Ask),
+        ("new", {1: WAITING, 3: THREE}, Ask),
+        # It was being added to a cluster that was formed.
+        ("existing", {2: THREE}, Ask),
+        ("existing", {}, Refuse),
+    ],
+)
+def test_one_that_is_on_its_way_in_asks_those_it_was_on_its_way_to(
+    machine: Machine,
+    state: str,
+    lists: dict[int, tuple[Member, ...]],
+    decision: type,
+) -> None:
+    machine.configure(f"initial-cluster-state: {state}\ninitial-cluster: {FOUNDERS}\n")
+    url = THREE[0].peer_url
+    instance = replace(Instance.load(machine.paths), peer_url=url, new_peer_url=url)
+    others: Any = Others(lists)
+    assert isinstance(how_to_leave(leave_command._look_around(others, instance)), decision)
