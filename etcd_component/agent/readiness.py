@@ -148,7 +148,7 @@ def start(instance: Instance) -> None:
     """
     unit = instance.paths.unit
     systemd.enable(unit)
-    state = systemd.show(unit)
+    state = systemd.known(unit)
     # One that is between two attempts starts now.
     if not state.is_active and not state.is_starting:
         systemd.restart_without_waiting(unit)

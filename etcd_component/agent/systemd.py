@@ -70,14 +70,19 @@ def show(unit: str) -> UnitState:
 
 
 def is_active(unit: str) -> bool:
-    """Whether it runs and said that it is ready. Raises Refusal where systemd does not say."""
+    """Whether it runs and said that it is ready. Raises Refusal where systemd says nothing."""
+    return known(unit).is_active
+
+
+def known(unit: str) -> UnitState:
+    """Look at a unit. Raises Refusal where systemd says nothing: it may well run."""
     state = show(unit)
     if not state.active:
         refuse(
-            f"systemd does not say whether {unit} runs: see `systemctl show {unit}`, mend that and"
-            " run this again"
+            f"systemd does not say whether {unit} runs; look at `systemctl status {unit}` and run"
+            " this again"
         )
-    return state.is_active
+    return state
 
 
 def systemctl(*words: str) -> bool:
@@ -89,17 +94,20 @@ def require(*words: str) -> None:
     """Have `systemctl WORDS` succeed. Raises Refusal."""
     if not systemctl(*words):
         command = " ".join(("systemctl", *words))
-        refuse(f"`{command}` fails: run it by hand to see why, mend that and run this again")
+        refuse(f"`{command}` failed. Run it to see why, mend that and run this again")
 
 
 def enable(unit: str) -> None:
-    """Have it start at boot. systemd reads all units again, so only where it must be."""
+    """Have it start at boot. systemd reads all units again, so only where it must be.
+
+    Raises Refusal.
+    """
     if not show(unit).enabled:
         require("enable", "-q", unit)
 
 
 def restart_without_waiting(unit: str) -> None:
-    """Restart it; `await_member` waits. Raises Refusal: what runs on would look restarted."""
+    """Restart it; `await_member` waits. Raises Refusal."""
     require("restart", "--no-block", unit)
 
 
