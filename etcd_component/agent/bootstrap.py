@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etcd_component.agent.frame import Run
     from etcd_component.agent.instance import Instance
 
-NEW = "new"
+NEW, EXISTING = "new", "existing"
 _PAUSE = 1.0
 """Seconds between two looks at the other founders."""
 
@@ -86,6 +86,12 @@ def has_begun(instance: Instance) -> bool:
     """Whether it is a founder that has begun and has not been part of its cluster yet."""
     text = files.read_text(instance.paths.membership)
     return instance.holds_member and files.value_in(text, "initial-cluster-state") == NEW
+
+
+def was_joining(instance: Instance) -> bool:
+    """Whether it was to join a formed cluster and has not been part of it yet."""
+    text = files.read_text(instance.paths.membership)
+    return not instance.has_joined and files.value_in(text, "initial-cluster-state") == EXISTING
 
 
 def await_others(run: Run, instance: Instance, client: Client, founders: str) -> bool:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.5
 """Seconds between two looks for a peer of a formed cluster."""
-_EXISTING = "existing"
 _ABANDONED_SECONDS = 60
 
 
@@ -103,6 +102,7 @@ def _observe(run: Run, instance: Instance) -> Observed:
         has_joined=instance.has_joined,
         has_left=paths.left.exists(),
         has_begun=paths.identity.exists(),
+        was_joining=bootstrap.was_joining(instance),
         owns_data=mark.is_mine(instance, options),
         rejoin_done=rejoin.done(paths),
         has_copy=rejoin.copy_kept(paths, options.reseat) is not None,
@@ -183,7 +183,7 @@ def _join(
         _remove_abandoned_learners(run, instance, session, members)
         _add_learner(instance, session)
     listed = admission.initial_cluster(session.members(), instance.name, instance.peer_urls)
-    bootstrap.prepare(run, instance, _EXISTING, listed)
+    bootstrap.prepare(run, instance, bootstrap.EXISTING, listed)
     # The others send it all their data first.
     newcomer = learner.Newcomer(instance, session)
     readiness.start_member(run, instance, client, run.waits.join, newcomer)

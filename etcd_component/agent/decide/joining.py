@@ -33,6 +33,8 @@ class Observed:
     has_left: bool = False
     has_begun: bool = False
     """Its etcd has written data once."""
+    was_joining: bool = False
+    """It was written down that it joins a cluster that was formed then, and it has not yet."""
     owns_data: bool = False
     """The mark in the data directory names this instance."""
     rejoin_done: int = 0
@@ -127,11 +129,16 @@ def decide(seen: Observed) -> Decision:
     if seen.reports.formed:
         return Join(seen.reports.formed[0])
     # One that joins may have been declared together with the founders, which are at work now.
-    may_bootstrap = seen.is_founder and not (seen.has_joined or seen.has_left or seen.has_begun)
-    if not may_bootstrap and seen.may_wait:
+    if not _may_bootstrap(seen) and seen.may_wait:
         return Wait()
     reason = _objection_to_bootstrap(seen, seen.reports)
     return Refuse(reason) if reason else Bootstrap()
+
+
+def _may_bootstrap(seen: Observed) -> bool:
+    """Whether it is a founder of which nothing says that there may be a cluster already."""
+    knows_of_one = seen.has_joined or seen.has_left or seen.has_begun or seen.was_joining
+    return seen.is_founder and not knows_of_one
 
 
 def _with_data(seen: Observed) -> Decision:
@@ -151,7 +158,7 @@ def _with_data(seen: Observed) -> Decision:
 
 def _objection_to_bootstrap(seen: Observed, reports: PeerReports) -> str:
     """Why this instance bootstraps nothing; empty when it may."""
-    if seen.has_left or seen.has_joined or not seen.is_founder or seen.has_begun:
+    if not _may_bootstrap(seen):
         return _never_bootstraps(seen, _lines([*reports.hindrances, *reports.idle]))
     if reports.hindrances:
         return (
@@ -199,6 +206,11 @@ def _never_bootstraps(seen: Observed, lines: str) -> str:
         return (
             f"{seen.name} is not one of the founders of cluster {seen.cluster}, and no peer of a"
             f" formed cluster answers:{lines or _lines(['  - no peer is known'])}\n"
+            "  It never founds a second cluster. Bring the cluster back and run `pulumi up` again"
+        )
+    if seen.was_joining:
+        return (
+            f"{seen.name} was joining cluster {seen.cluster}, and no member of it answers:{lines}\n"
             "  It never founds a second cluster. Bring the cluster back and run `pulumi up` again"
         )
     return (

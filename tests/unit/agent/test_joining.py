@@ -88,6 +88,10 @@ def looked(seen: Observed, reports: PeerReports = IDLE, **more: Any) -> Observed
         (replace(FOUNDER, reports=IDLE, has_joined=True), Wait()),
         (replace(FOUNDER, reports=IDLE, has_left=True), Wait()),
         (replace(FOUNDER, reports=IDLE, has_begun=True), Wait()),
+        # It has seen the cluster that it was joining.
+        (replace(FOUNDER, reports=IDLE, was_joining=True), Wait()),
+        (looked(FOUNDER, saying(FORMED), was_joining=True), Join(TWO)),
+        (replace(DATA, has_joined=False, was_joining=True), ComeBack()),
         (replace(FOUNDER, reports=IDLE), Bootstrap()),
         (looked(FOUNDER, saying(NOT_RUNNING, NOT_RUNNING)), Bootstrap()),
         (looked(FOUNDER, saying(FORMING, FORMING)), Bootstrap()),
@@ -175,6 +179,13 @@ def test_what_is_done(seen: Observed, decision: Decision) -> None:
             ],
         ),
         (looked(FOUNDER, PeerReports(), has_begun=True), ["\n  - it is the only one\n"]),
+        (
+            looked(FOUNDER, was_joining=True),
+            [
+                "etcd-1 was joining cluster etcd, and no member of it answers:\n  - etcd-2 at",
+                "never founds a second cluster",
+            ],
+        ),
         (
             looked(FOUNDER, saying(UNREACHABLE, NOT_RUNNING)),
             [

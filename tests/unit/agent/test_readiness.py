@@ -12,7 +12,7 @@ import pytest
 
 from etcd_component.agent import bootstrap, learner, membership, peers, readiness, systemd
 from etcd_component.agent.client import FORMED, FORMING, NOT_RUNNING, UNREACHABLE, PeerState
-from etcd_component.agent.instance import Instance
+from etcd_component.agent.instance import JOINED, Instance
 from etcd_component.agent.output import Refusal
 from etcd_component.agent.paths import Paths
 from etcd_component.agent.systemd import UnitState
@@ -300,8 +300,12 @@ def test_who_is_a_founder_that_has_begun(instance: Instance) -> None:
     assert not bootstrap.has_begun(instance)
     write_log(instance)
     assert bootstrap.has_begun(instance)
+    assert not bootstrap.was_joining(instance)
     path.write_text("# Read by etcd\ninitial-cluster-state: existing\n")
     assert not bootstrap.has_begun(instance)
+    assert bootstrap.was_joining(instance)
+    path.write_text(f"{JOINED}. ...\ninitial-cluster-state: existing\n")
+    assert not bootstrap.was_joining(instance)
 
 
 # ---- newcomers
