@@ -12,6 +12,7 @@ import pytest
 from etcd_component.agent import answer
 from etcd_component.agent.exposition import Exposition, labels, saved_file
 from etcd_component.agent.paths import Paths
+from tests.unit.agent.fake_machine import ALONE
 
 COMMON = labels(cls="etcd", ins="etcd-1", ip="10.0.0.1")
 SAVED = (
@@ -77,12 +78,13 @@ def test_all_is_read_and_written_though_the_pipe_is_small(monkeypatch: pytest.Mo
 
 def test_a_scrape_loads_next_to_nothing() -> None:
     """A flood of connections starts as many processes."""
-    package = Path(answer.__file__).parents[1]
     alone = (
-        "import sys, types; package = types.ModuleType('etcd_component');"
-        f"package.__path__ = [{str(package)!r}]; sys.modules['etcd_component'] = package;"
-        "import etcd_component.agent.answer;"
-        "print(*sorted(sys.modules.keys() & {'re', 'ssl', 'typing', 'subprocess', 'dataclasses'}))"
+        f"{ALONE}\nsys.argv[1:] = ['answer', '--cluster', 'nowhere']\n"
+        "from etcd_component.agent.__main__ import main\nstatus = main()\n"
+        "loaded = {'re', 'ssl', 'typing', 'subprocess', 'dataclasses', 'pathlib'}\n"
+        "sys.exit(status or ' '.join(sorted(sys.modules.keys() & loaded)))"
     )
-    done = subprocess.run([sys.executable, "-IS", "-c", alone], capture_output=True, check=True)
-    assert done.stdout.strip() == b""
+    words = [sys.executable, "-IS", "-c", alone]
+    done = subprocess.run(words, input=b"", capture_output=True, check=False)
+    assert done.stdout.startswith(b"HTTP/1.1 503 "), done.stderr
+    assert done.stderr.strip() == b""
