@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,16 +26,18 @@ def _claim(program: str, path: str, sha256: str, *options: str) -> None:
             is_sent = hashlib.sha256(sent.read()).hexdigest() == sha256
     except OSError as error:
         sys.exit(
-            f"{program}: {whole} cannot be read ({error.strerror}), though sftp has put it"
-            f" somewhere: into a chroot? Let sftp begin in {Path.cwd()}, raise etcd_repair on the"
-            " host and run `pulumi up` again"
+            f"{program}: {whole} cannot be read ({error.strerror}). It was removed, or sftp begins"
+            f" elsewhere, as in a chroot: let it begin in {Path.cwd()}. Then {_again(program)}"
         )
     if not is_sent:
-        sys.exit(
-            f"{program}: {whole} is not what was sent. Raise etcd_repair on the host and run"
-            " `pulumi up` again"
-        )
+        sys.exit(f"{program}: {whole} is not what was sent: {_again(program)}")
     os.execv(sys.executable, [sys.executable, "-ISXutf8", str(whole), "claim", *options])  # noqa: S606
+
+
+def _again(program: str) -> str:
+    if program == "etcd-monitor":
+        return "take etcd_monitor out, run `pulumi up`, and put it in again"
+    return "raise etcd_repair on the host and run `pulumi up` again"
 
 
 def _uninstall(program: str, path: str, claim: str, *options: str) -> None:
@@ -55,11 +58,15 @@ def _uninstall(program: str, path: str, claim: str, *options: str) -> None:
     else:
         print(f"there is nothing on this machine [{program} uninstall done]")
     with contextlib.suppress(OSError):
-        # What was sent for a repair has a longer name.
+        # What was sent for another etcd_reseat or etcd_repair has other numbers at its end.
         for former in sent.parent.iterdir():
-            if former.name.startswith(sent.name):
+            if _stem(former) == _stem(sent):
                 former.unlink()
         sent.parent.rmdir()
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"(-\d+)?(-repair-\d+)?$", "", path.name)
 
 
 if __name__ == "__main__":

@@ -124,24 +124,37 @@ def test_what_is_claimed_and_has_no_program_is_not_taken_for_empty(
     assert f"this machine is claimed ({claim})" in refused("uninstall", FILE, str(claim))
 
 
+@pytest.mark.parametrize("now", ["", "-repair-1", "-2", "-2-repair-10"])
 def test_what_was_sent_goes_with_what_it_installed(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch, now: str
 ) -> None:
+    file = FILE + now
     statuses = [3, 0]
 
     def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert argv[-3:] == [str(home / FILE), "uninstall", "--remove-data"]
+        assert argv[-3:] == [str(home / file), "uninstall", "--remove-data"]
         return subprocess.CompletedProcess(argv, statuses.pop(0))
 
     monkeypatch.setattr(subprocess, "run", run)
     directory = home / ".etcd-node"
     directory.mkdir()
-    mine = [home / FILE, home / f"{FILE}-repair-1"]
+    # What was sent for another number is there as well.
+    mine = [home / f"{FILE}{raised}" for raised in {"", "-repair-1", "-2", "-2-repair-9", now}]
     other = directory / "etcd-node-other-1-admin-10.10.10.10"
-    for path in (*mine, other):
+    another = directory / "etcd-node-etcd-1-admin-10.10.10.100"
+    for path in (*mine, other, another):
         path.touch()
-    words = (FILE, "/nowhere", "--remove-data")
+    words = (file, "/nowhere", "--remove-data")
     assert refused("uninstall", *words) == "3"
     assert all(path.exists() for path in mine)
     program.main(PROGRAM, "uninstall", *words)
-    assert list(directory.iterdir()) == [other]
+    assert {*directory.iterdir()} == {other, another}
+
+
+def test_the_cure_is_one_that_the_machine_has(home: Path) -> None:
+    words = (FILE, "0" * 64, "--owner", "me")
+    assert "raise etcd_repair on the host" in refused("claim", *words)
+    with pytest.raises(SystemExit) as stopped:
+        program.main("etcd-monitor", "claim", *words)
+    assert "etcd_repair" not in str(stopped.value)
+    assert "take etcd_monitor out" in str(stopped.value)
