@@ -132,7 +132,7 @@ class Machine:
     ) -> Delivery:
         """Bring the agent to the machine, as `program`, for the instance `name`.
 
-        It is copied again where `raised` is another. Nothing is done before `ready` is known.
+        All is done again where `raised` is another. Nothing is done before `ready` is known.
         """
         # Another login has another directory, and another address is another machine.
         user = re.sub(r"[^A-Za-z0-9_.-]", "_", self._login.user)
@@ -140,7 +140,8 @@ class Machine:
         login = self.run(
             f"{name}-login",
             create=ready.apply(lambda _: self.first_contact()),
-            stdin=log_in(program),
+            # A machine where a number was raised may lack the directory.
+            stdin=log_in(program) + (f"# {raised[1:]}\n" if raised else ""),
             opts=pulumi.ResourceOptions.merge(
                 options([]), pulumi.ResourceOptions(hide_diffs=["stdin"])
             ),

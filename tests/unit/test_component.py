@@ -315,6 +315,17 @@ def test_the_agent_is_copied_again_to_a_machine_that_may_lack_it(raised: Any) ->
     assert all(path.count("/") == 1 and "\\" not in path for path in paths)
 
 
+@pytest.mark.parametrize("raised", [{"reseat": 1}, {"repair": 2}])
+def test_the_directory_is_made_again_on_a_machine_that_may_lack_it(raised: Any) -> None:
+    """SFTP would make it as well, but so that others can enter."""
+    model = cluster(1)
+    changed = dataclasses.replace(
+        model, instances=(dataclasses.replace(model.instances[0], **raised),)
+    )
+    logins = [record(one).command("etcd-1-login").inputs for one in (model, changed)]
+    assert logins[0] != logins[1]
+
+
 def test_nothing_is_copied_to_a_machine_that_is_lost() -> None:
     model = cluster(3)
     lost = dataclasses.replace(model.instances[0], lost=True)
