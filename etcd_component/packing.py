@@ -31,21 +31,29 @@ def agent() -> bytes:
     """The program for nodes and for the monitor's machine. Which it is, its file's name says.
 
     Stored and not compressed: what compression gives differs by the library's version, and then
-    every colleague's machine would have another program.
+    every colleague's machine would have another program. So it would where Git ends lines in its
+    own way.
     """
-    folder = Path(__file__).parent
+    return packed(Path(__file__).parent)
+
+
+def packed(folder: Path) -> bytes:
+    """The same, of packages below that directory."""
     contents = {"__main__.py": _START.encode(), "etcd_component/__init__.py": b""}
     for package in _PACKAGES:
         for path in (folder / package).rglob("*.py"):
-            contents[f"etcd_component/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            # An editor's lock is a link to nowhere.
+            if path.is_file():
+                text = path.read_text(encoding="utf-8")
+                contents[f"etcd_component/{path.relative_to(folder).as_posix()}"] = text.encode()
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, _BEGINNING)
             entry.create_system = 3  # Unix, wherever it is made
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, contents[name])
-    return packed.getvalue()
+    return archived.getvalue()
 
 
 @cache

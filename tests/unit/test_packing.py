@@ -33,6 +33,14 @@ def test_its_bytes_say_nothing_of_where_and_when_it_was_made() -> None:
     assert hashlib.sha256(packing.agent()).hexdigest() == packing.sha256()
 
 
+def test_the_ends_of_lines_in_a_checkout_are_not_in_it(tmp_path: Path) -> None:
+    for name, end in (("unix", b"\n"), ("windows", b"\r\n")):
+        (tmp_path / name / "agent").mkdir(parents=True)
+        (tmp_path / name / "agent/one.py").write_bytes(end.join([b"one = 1", b"two = 2", b""]))
+    (tmp_path / "unix/agent/.#one.py").symlink_to("somebody@somewhere.1234")
+    assert packing.packed(tmp_path / "unix") == packing.packed(tmp_path / "windows")
+
+
 def test_it_is_put_below_the_working_directory_and_kept_out_of_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
