@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from etcd_component.agent import frame
 from etcd_component.agent.commands import NODE
 from etcd_component.agent.frame import Program
 from etcd_component.agent.monitor.commands import MONITOR
@@ -22,3 +23,14 @@ def test_each_command_has_its_function_and_its_options(program: Program, word: s
     known |= {"read", "write", "readwrite"}
     taken = {*program.common.split(), *command.options.split()}
     assert {one.rstrip("s") for one in taken} <= known
+
+
+def test_who_types_ctrl_c_sees_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: frame.Run) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frame, "_execute", interrupted)
+    assert frame.main(NODE, ["etcdctl"]) == 1
+    assert "it is safe to run this again" in capsys.readouterr().err
