@@ -16,7 +16,7 @@ from typing import Any
 from etcd_component import backend, contact
 from etcd_component.inventory import load
 from etcd_component.model import Cluster, Instance
-from etcd_component.status import CannotRead, declared, machines
+from etcd_component.status import CannotRead, machines
 from etcd_component.status.facts import NotLookedAt
 
 SECONDS = 90
@@ -24,6 +24,8 @@ SECONDS = 90
 _AT_ONCE = 16
 _NO_STACK_YET = "none"
 """An owner that no machine has been claimed by."""
+_OWNER = "-owner"
+_OF_CLUSTER = "etcd:index:Cluster$command:remote:Command::"
 _OBJECTS = ("inventory", "etcd_monitor")
 
 
@@ -73,17 +75,26 @@ def _value(values: Mapping[str, str], key: str) -> Any:
 
 
 def _owners(stack: str) -> dict[str, str]:
-    """By cluster, as its machines know the stack; nothing before the first update."""
+    """By cluster, as its machines know the stack; nothing before the first update.
+
+    Raises CannotRead: a stack that is not known would be another one to its own machines.
+    """
     try:
-        clusters = declared.read(declared.export(stack), stack)
-    except CannotRead:
-        return {}
-    return {
-        cluster.name: one.files.owner
-        for cluster in clusters
-        for one in cluster.members
-        if one.files
-    }
+        exported = backend.ask(stack, "state", "export", secrets=False)
+        resources = (json.loads(exported)["deployment"] or {}).get("resources") or ()
+        return {
+            name.removesuffix(_OWNER): str(triggers[0])
+            for one in resources
+            for name in [one["urn"].rpartition("::")[2]]
+            if _OF_CLUSTER in one["urn"] and name.endswith(_OWNER)
+            # A role may be called `db-owner`.
+            for triggers in [one["inputs"].get("triggers")]
+            if triggers
+        }
+    except backend.NoAnswer as reason:
+        raise CannotRead(str(reason)) from None
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise CannotRead(f"what Pulumi gives is no state of the stack {stack}") from None
 
 
 def _ask(cluster: Cluster, instance: Instance, owner: str, place: Path) -> Result:

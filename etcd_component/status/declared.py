@@ -88,7 +88,8 @@ class Cluster:
 def export(stack: str) -> Mapping[str, Any]:
     """The state of a stack, secrets in the clear: for `read` alone. Raises CannotRead."""
     try:
-        state: Mapping[str, Any] = json.loads(backend.ask(stack, "state", "export"))["deployment"]
+        exported = json.loads(backend.ask(stack, "state", "export"))
+        state: Mapping[str, Any] = exported["deployment"] or {}
     except backend.NoAnswer as reason:
         raise CannotRead(str(reason)) from None
     except (ValueError, KeyError):

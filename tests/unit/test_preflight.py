@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from etcd_component.status import CannotRead
 _PULUMI = """#!/bin/sh
 case "$1 $2" in
 'config --json') cat {place}/configuration.json ;;
-'stack export') cat {place}/state.json 2>/dev/null || {{ echo 'error: no state' >&2; exit 1; }} ;;
+'stack export') cat {place}/state.json || exit 1 ;;
 *) echo "error: no stack named '$*'" >&2; exit 1 ;;
 esac
 """
@@ -59,8 +60,28 @@ class Stack:
             "etcd:sshHostKeyChecking": {"value": "false"},
         }
         (place / "configuration.json").write_text(json.dumps(values))
+        self.has_in_its_state()
         self.answer("10.0.0.1", FIT + PROOF)
         self.answer("10.0.0.2", (FIT + PROOF).replace("etcd-1", "etcd-2"))
+
+    def has_in_its_state(self, **owners: str) -> None:
+        """Nothing but who made the clusters: the first update was cut off."""
+        resources: list[dict[str, Any]] = [
+            {
+                "urn": f"urn:pulumi:prod::etcd::etcd:index:{kind}$command:remote:Command::{name}",
+                "type": "command:remote:Command",
+                "inputs": {"triggers": [owner]},
+            }
+            for kind, name, owner in (
+                *(("Cluster", f"{cluster}-owner", owner) for cluster, owner in owners.items()),
+                ("Monitor", "etcd-owner", "the monitor's"),
+            )
+        ]
+        role = {**resources[0], "inputs": {"create": "etcd-node role"}}
+        role["urn"] += "-owner"
+        resources.append(role)
+        state = {"version": 3, "deployment": {"resources": resources} if owners else None}
+        (self.place / "state.json").write_text(json.dumps(state))
 
     def answer(self, host: str, out: str = "", err: str = "", status: int = 0) -> None:
         for name, text in (("out", out), ("err", err), ("status", str(status))):
@@ -114,6 +135,13 @@ def test_each_is_asked_for_its_own_instance_and_gets_the_program(stack: Stack) -
     assert int((stack.place / "10.0.0.1.bytes").read_text()) > 100_000
 
 
+def test_machines_of_a_first_update_that_was_cut_off_are_the_stack_s_own(stack: Stack) -> None:
+    stack.has_in_its_state(etcd="0123", other="4567")
+    preflight.preflight("prod", {})
+    words = stack.asked("10.0.0.1")
+    assert words[words.index("--owner") + 1] == "0123"
+
+
 def test_one_that_is_not_fit_says_all_of_it_and_the_status_is_1(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,10 +177,15 @@ def test_a_machine_that_does_not_answer_is_not_fit(
 def test_a_stack_that_cannot_be_read_is_an_error(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = json.loads((stack.place / "configuration.json").read_text())
+    good = json.loads((stack.place / "configuration.json").read_text())
+    values = {**good}
     values["etcd:inventory"] = {"value": "{}"}
     (stack.place / "configuration.json").write_text(json.dumps(values))
     assert run(monkeypatch, capsys) == (3, "")
+    (stack.place / "state.json").unlink()
+    (stack.place / "configuration.json").write_text(json.dumps(good))
+    with pytest.raises(CannotRead, match="does not give the state of the stack prod"):
+        preflight.preflight("prod", {})
     (stack.place / "configuration.json").unlink()
     with pytest.raises(CannotRead, match="does not give the configuration of the stack prod"):
         preflight.preflight("prod", {})
