@@ -208,13 +208,7 @@ class Connection:
         return response.status, content
 
     def _connect(self, seconds: float) -> http.client.HTTPConnection:
-        try:
-            parts = urlsplit(self.url)
-            host, port = parts.hostname, parts.port or http.client.HTTPS_PORT
-        except ValueError:
-            host = None
-        if not host:
-            raise Unreachable(f"`{self.url}` is not a URL")
+        host, port = _host_and_port(self.url)
         try:
             plain = self.dial(host, port, min(seconds, CONNECT_SECONDS))
         except OSError as error:
@@ -241,6 +235,20 @@ def _whole(response: http.client.HTTPResponse) -> bytes | None:
     if response.length:
         raise http.client.IncompleteRead(bytes(content), response.length)
     return bytes(content)
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    """Raises Unreachable: configurations are edited by hand."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
+        # As the resolver and TLS read it.
+        is_host = bool(host.encode("idna"))
+    except ValueError:
+        is_host = False
+    if not is_host:
+        raise Unreachable(f"`{shortened(url.encode())}` is no URL")
+    return host, port
 
 
 def headers(token: str) -> dict[str, str]:

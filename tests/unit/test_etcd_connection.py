@@ -358,3 +358,13 @@ def test_a_stream_that_is_refused_says_why(
     server.answers = [(OK, answer + b"\n")]
     with pytest.raises(kind, match=said):
         list(Connection(server.url, server.client()).stream("x", {}, "", 5))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "https://", "https://:1", "https://a:1,https://b:2", "https://[::1:2", "https://a..b:1"],
+)
+def test_what_is_no_url_is_unreachable(url: str) -> None:
+    """Somebody edited etcd.yaml by hand; there is no traceback for it."""
+    with pytest.raises(Unreachable, match="is no URL"):
+        Connection(url, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).get("/version", 1)
