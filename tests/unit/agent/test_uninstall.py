@@ -33,7 +33,7 @@ def test_data_are_not_removed_from_below_a_member(member: Machine) -> None:
     member.failing = "disable"
     command = commands.COMMANDS["uninstall"]
     options = Options(remove_data=True, yes=True)
-    with pytest.raises(Refusal, match=r"disable -q --now etcd\.service` fails"):
+    with pytest.raises(Refusal, match=r"disable -q --now etcd\.service` failed"):
         uninstall.run(frame.Run(commands.NODE, "uninstall", command, options, Waits()))
     assert (member.root / "data/member/wal/0.wal").exists()
     assert member.paths.unit_file.exists()
