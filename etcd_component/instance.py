@@ -1,6 +1,5 @@
 """One instance: its files, its membership, its rollout."""
 
-import ipaddress
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from etcd_component import contact, desired, exporter, packing, previous, render
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
-from etcd_component.remote import Machine, remember
+from etcd_component.remote import Machine, in_name, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +320,7 @@ class DataDirectory(pulumi.ComponentResource):
 
     def __init__(self, model: Model, *, removed: bool, opts: pulumi.ResourceOptions) -> None:
         """Register it under a name that says what becomes of the data with the instance."""
-        where = f"{model.name}: {model.data_dir} on {_in_name(model.node.address)}, "
+        where = f"{model.name}: {model.data_dir} on {in_name(model.node.address)}, "
         fate = self._LOST if model.lost else self._REMOVED if removed else self._KEPT
         # Under one name after another it is the same line: data whose fate changes are not deleted.
         former = [
@@ -336,11 +335,6 @@ class DataDirectory(pulumi.ComponentResource):
             pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=former)),
         )
         self.register_outputs({})
-
-
-def _in_name(address: str) -> str:
-    """An address without `::`, which ends a part of a resource's name."""
-    return ipaddress.ip_address(address).exploded if "::" in address else address
 
 
 def moved(model: Model, place: Sequence[str]) -> str | None:

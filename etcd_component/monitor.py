@@ -12,7 +12,7 @@ from etcd_component.cluster import EtcdCluster
 from etcd_component.model import Cluster
 from etcd_component.model import Monitor as Model
 from etcd_component.monitoring import Watched, bundle, units
-from etcd_component.remote import Machine, remember
+from etcd_component.remote import Machine, in_name, remember
 from etcd_component.root import generated_password
 
 
@@ -38,7 +38,7 @@ class Monitor(pulumi.ComponentResource):
         self._model = model
         self._machine = Machine(model.node, away=model.lost)
         # Another machine is another monitor: the former is taken away from the one it was on.
-        self._name = f"monitor-{model.node.address}"
+        self._name = f"monitor-{in_name(model.node.address)}"
         self._owner = remember(
             "monitor-owner",
             triggers=[secrets.token_hex(8)],

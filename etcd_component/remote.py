@@ -6,6 +6,7 @@ its update when any input changes, the connection included.
 """
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -170,6 +171,11 @@ class Machine:
             remote_path=path,
             opts=opts,
         )
+
+
+def in_name(address: str) -> str:
+    """An address without `::`, which ends a part of a resource's name."""
+    return ipaddress.ip_address(address).exploded if "::" in address else address
 
 
 def remember(

@@ -34,6 +34,14 @@ def test_the_units_are_the_golden_ones(name: str, monitor: Monitor) -> None:
     check(name + "-alerts.service", units.alerts(monitor))
 
 
+def test_its_names_can_be_told_from_their_parents() -> None:
+    """`::` ends a part of a URN, and the last part is looked for in the state."""
+    found = record(cluster(1), monitor=Monitor(node("fd00::20")))
+    names = [name for _, name in found.resources if name.startswith("monitor")]
+    assert len(names) > 5
+    assert not [name for name in names if "::" in name]
+
+
 def test_a_stack_without_a_monitor_has_nothing_of_one() -> None:
     found = record(cluster(3))
     assert not [name for _, name in found.resources if name.startswith("monitor")]
