@@ -98,7 +98,7 @@ class Run:
     waits: Waits
     words: tuple[str, ...] = ()
     """All that follows the name of a raw command."""
-    _read: list[str] = field(default_factory=list)
+    _read: list[str] = field(default_factory=list, repr=False)
 
     @property
     def limit(self) -> int:

@@ -11,6 +11,7 @@ from etcd_component.agent.commands import NODE
 from etcd_component.agent.frame import Program
 from etcd_component.agent.monitor.commands import MONITOR
 from etcd_component.agent.options import Options
+from etcd_component.agent.waits import Waits
 
 COMMANDS = [(program, word) for program in (NODE, MONITOR) for word in program.commands]
 
@@ -34,3 +35,9 @@ def test_who_types_ctrl_c_sees_no_traceback(
     monkeypatch.setattr(frame, "_execute", interrupted)
     assert frame.main(NODE, ["etcdctl"]) == 1
     assert "it is safe to run this again" in capsys.readouterr().err
+
+
+def test_standard_input_is_not_shown() -> None:
+    run = frame.Run(NODE, "tls", NODE.commands["tls"], Options(), Waits(), _read=["a key"])
+    assert run.stdin == "a key"
+    assert "a key" not in repr(run)
