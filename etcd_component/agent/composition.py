@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from etcd_component.agent import files
 from etcd_component.agent.instance import JOINED
+from etcd_component.agent.output import refuse
 
 if TYPE_CHECKING:
     from etcd_component.agent.instance import Instance
@@ -29,6 +30,11 @@ def composition(paths: Paths) -> str:
 
 def compose(paths: Paths) -> None:
     """Write it for etcd. Raises Refusal."""
+    if not files.has_content(paths.settings):
+        refuse(
+            f"{paths.settings} is missing or empty, so {paths.configuration} stays as it is; a"
+            " raised etcd_repair puts it back"
+        )
     files.atomic_write(paths.configuration, composition(paths))
 
 

@@ -28,6 +28,15 @@ def test_without_a_membership_etcd_has_nobody_to_begin_with(machine: Machine) ->
     )
 
 
+def test_nothing_is_made_of_settings_that_are_gone(machine: Machine) -> None:
+    machine.configure()
+    before = machine.paths.configuration.read_text()
+    machine.paths.settings.unlink()
+    with pytest.raises(Refusal, match=r"settings\.yaml is missing or empty"):
+        composition.compose(machine.paths)
+    assert machine.paths.configuration.read_text() == before
+
+
 def test_how_it_joins_and_that_it_has_joined(machine: Machine) -> None:
     machine.configure()
     composition.write_joining(machine.paths, "new", "etcd-1=a,etcd-2=b", "")
