@@ -53,10 +53,13 @@ def system_directory(path: Path, real: Path, choose: str = "another etcd_data") 
 
 
 def foreign_content(real: Path) -> list[str]:
-    """What is in a data directory besides what we leave in one without a member; unsorted."""
+    """What is in a data directory besides what we leave in one without a member; unsorted.
+
+    Raises OSError where it cannot be read.
+    """
     try:
         names = [path.name for path in real.iterdir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [one for one in names if one not in _NOT_DATA and not one.startswith(_KEPT)]
 

@@ -29,10 +29,13 @@ def get(url: str) -> str:
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 host, port, timeout=_SECONDS, context=_context()
             )
+            login = _login()
         else:
+            # Nobody shows who it is, and nothing that needs the password is there.
             connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+            login = {}
         try:
-            connection.request("GET", parts.path, headers=_login())
+            connection.request("GET", parts.path, headers=login)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         finally:

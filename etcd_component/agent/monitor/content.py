@@ -79,7 +79,7 @@ def parse(text: str) -> dict[str, str]:
     A connection that broke off must not leave half a file, nor remove what did not come.
     """
     text = text.rstrip("\n")
-    if text.splitlines()[-1:] != [_END]:
+    if text.rpartition("\n")[2] != _END:
         refuse(f"standard input does not end with `{_END}`; nothing was changed")
     wanted = files.sections(f"{text}\n")
     del wanted["end"]

@@ -62,6 +62,16 @@ def test_what_we_leave_there_is_not_foreign(tmp_path: Path) -> None:
     assert data_directory.foreign_content(tmp_path) == []
     (tmp_path / "photo").touch()
     assert data_directory.foreign_content(tmp_path) == ["photo"]
+    assert data_directory.foreign_content(tmp_path / "missing") == []
+
+
+def test_what_cannot_be_read_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(PermissionError):
+        data_directory.foreign_content(tmp_path)
 
 
 def test_a_copy_is_kept_once_for_each_time(tmp_path: Path) -> None:

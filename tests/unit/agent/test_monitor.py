@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
 import pytest
 
 from etcd_component.agent.decide.monitor_claim import (
@@ -11,7 +15,7 @@ from etcd_component.agent.decide.monitor_claim import (
     Refuse,
     decide,
 )
-from etcd_component.agent.monitor import content, serve, targets
+from etcd_component.agent.monitor import client, content, serve, targets
 from etcd_component.agent.output import Refusal
 
 NOTHING = Holding(there=False, owner="", data="")
@@ -100,6 +104,34 @@ def test_what_did_not_come_whole_is_refused(broken: str) -> None:
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(Refusal, match="is no name of a file"):
         content.parse(f"--- {name}\nx\n--- end\n")
+
+
+def test_an_end_within_a_line_is_none() -> None:
+    with pytest.raises(Refusal, match="does not end with"):
+        content.parse("--- rules/a\nx\r--- end\n")
+
+
+def test_the_password_goes_to_whom_a_certificate_shows_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vmalert has none, and whoever has its port before it would get it."""
+    (tmp_path / "password").write_text("secret")
+    monkeypatch.setattr(client, "_PASSWORD", tmp_path / "password")
+    heard: list[str | None] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.handle_request).start()
+        client.get(f"http://127.0.0.1:{server.server_port}/health")
+    assert heard == [None]
 
 
 # ---- what VictoriaMetrics says
