@@ -60,7 +60,8 @@ def _adopt(name: str, version: str) -> None:
             " archive"
         )
     release = VERSIONS / version
-    others = archive.clear(release)
+    # A link is replaced in one step.
+    others = [] if release.is_symlink() else archive.clear(release)
     if others:
         refuse(
             f"{release} has files that etcd-node did not put there ({' '.join(others)}); move them"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from etcd_component.agent import archive, software
+from etcd_component.agent import archive, binary, files, software
 from etcd_component.agent.options import Options
 from etcd_component.agent.output import Refusal
 
@@ -185,6 +185,25 @@ def test_what_is_no_release_at_all_is_refused(tmp_path: Path, what: str) -> None
             (place / "bin").write_text("theirs")
     with pytest.raises(Refusal, match="is not what etcd-node puts there; move it away"):
         archive.put_in_place(new_release(tmp_path), place)
+
+
+def test_a_version_that_is_linked_has_its_programs_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member that goes down just then must find them."""
+    monkeypatch.setattr(binary, "VERSIONS", tmp_path)
+    monkeypatch.setattr(software, "program_of_machine", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(software, "reported_version", lambda program: "3.6.16")
+    binary._adopt("preinstalled", "3.6.16")
+    replace = files.replace_link
+
+    def replacing(path: Path, target: str) -> None:
+        assert path.is_symlink()
+        replace(path, target)
+
+    monkeypatch.setattr(files, "replace_link", replacing)
+    binary._adopt("preinstalled", "3.6.16")
+    assert os.readlink(tmp_path / "3.6.16") == "preinstalled"
 
 
 # ---- uploads
