@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _GRACE = 5.0
 """Seconds that a program has to end by itself, of those that the run has then."""
+_LAST_GRACE = 1.0
+"""The same where it was killed, which also takes its moment."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -78,14 +80,14 @@ def run(
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """Have all of it gone before this run cleans up after it: dpkg goes on without apt-get."""
-    _signal(child, signal.SIGTERM)
-    end = time.monotonic() + _GRACE
-    while time.monotonic() < end:
-        child.poll()
-        if not _signal(child, 0):
-            return
-        time.sleep(0.05)
-    _signal(child, signal.SIGKILL)
+    for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _LAST_GRACE)):
+        _signal(child, number)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            child.poll()
+            if not _signal(child, 0):
+                return
+            time.sleep(0.05)
 
 
 def _signal(child: subprocess.Popen[bytes], number: int) -> bool:

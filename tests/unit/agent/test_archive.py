@@ -203,7 +203,7 @@ def test_a_version_that_is_linked_has_its_programs_all_the_time(
 
     monkeypatch.setattr(files, "replace_link", replacing)
     binary._adopt("preinstalled", "3.6.16")
-    assert os.readlink(tmp_path / "3.6.16") == "preinstalled"
+    assert str((tmp_path / "3.6.16").readlink()) == "preinstalled"
 
 
 # ---- uploads

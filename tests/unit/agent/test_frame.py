@@ -88,7 +88,7 @@ def test_all_that_it_started_has_ended_before_it_cleans_up(tmp_path: Path, child
     line = f"{child} echo $! >{noted}; wait"
     does = f"""
     from etcd_component.agent import process
-    process._GRACE = 0.5
+    process._GRACE, process._LAST_GRACE = 0.3, 0.2
     try:
         process.run("sh", "-c", {line!r})
     finally:

@@ -278,7 +278,7 @@ def test_what_systemd_does_not_say_or_do_is_no_restart(machine: Machine) -> None
     assert machine.called == []
     machine.unit = dataclasses.replace(machine.unit, active="failed")
     machine.failing = "restart"
-    with pytest.raises(Refusal, match=r"restart --no-block etcd\.service` fails"):
+    with pytest.raises(Refusal, match=r"restart --no-block etcd\.service` failed"):
         start.restart_if_down(instance)
 
 

@@ -20,12 +20,11 @@ __all__ = ["machine"]
 def member(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with a member that runs."""
     units = machine.root / "units"
-    for module in (data_directory, exporter):
-        monkeypatch.setattr(module, "UNITS", units)
+    monkeypatch.setattr(exporter, "UNITS", units)
     machine.configure("membership\n")
     machine.have_data()
     machine.write(machine.paths.unit_file, "# Written by etcd-node\n")
-    machine.unit = dataclasses.replace(machine.unit, active="active")
+    machine.unit = dataclasses.replace(machine.unit, active="active", main_pid=7)
     return machine
 
 
@@ -41,6 +40,6 @@ def test_data_are_not_removed_from_below_a_member(member: Machine) -> None:
 
 def test_data_are_not_set_aside_from_below_a_member(member: Machine) -> None:
     member.failing = "stop"
-    with pytest.raises(Refusal, match=r"stop etcd\.service` fails"):
+    with pytest.raises(Refusal, match=r"etcd\.service could not be stopped"):
         data_directory.set_aside(Path(member.root / "data"), "etcd.service", "left")
     assert (member.root / "data/member/wal/0.wal").exists()
