@@ -30,27 +30,43 @@ def install(path: Path) -> None:
     beside the source, which any other one reads instead.
     """
     running = Path(sys.argv[0])
-    sent, start = installed_sha256(running), f"#!{sys.executable} -ISXutf8\n".encode()
-    there = files.read_bytes(path)
-    if there.startswith(start) and _noted(there)[:2] == (sent, _MAGIC) and _is_ours(path):
+    sent, there = files.read_bytes(running), files.read_bytes(path)
+    wanted = (_checksum(sent), _MAGIC)
+    if there.startswith(_start(sys.executable)) and _noted(there) == wanted and _is_ours(path):
         return
     try:
-        with zipfile.ZipFile(running) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".py")]
-            sources = {name: archive.read(name) for name in names}
-    except (OSError, zipfile.BadZipFile):
+        content = installed(sent, sys.executable, path)
+    except zipfile.BadZipFile:
         refuse(f"{running} is not the program as it was packed; `pulumi up` sends it")
-    body = _compiled(start, path, sources)
-    comment = f"{sent} {_MAGIC} {hashlib.sha256(body).hexdigest()}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = body[:-2] + struct.pack("<H", _COMMENT) + comment.encode()
     files.atomic_write(path, content, _MODE)
+
+
+def installed(sent: bytes, interpreter: str, path: Path) -> bytes:
+    """What is installed at a path of a program that was sent, or installed elsewhere.
+
+    Raises BadZipFile.
+    """
+    with zipfile.ZipFile(io.BytesIO(sent)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".py")]
+        sources = {name: archive.read(name) for name in names}
+    body = _compiled(_start(interpreter), path, sources)
+    comment = f"{_checksum(sent)} {_MAGIC} {hashlib.sha256(body).hexdigest()}"
+    return body[:-2] + struct.pack("<H", _COMMENT) + comment.encode()
 
 
 def installed_sha256(path: Path = PROGRAM) -> str:
     """The checksum of the program as it was sent; another where somebody changed it; or empty."""
     content = files.read_bytes(path)
-    return _noted(content)[0] or (hashlib.sha256(content).hexdigest() if content else "")
+    return _checksum(content) if content else ""
+
+
+def _checksum(content: bytes) -> str:
+    return _noted(content)[0] or hashlib.sha256(content).hexdigest()
+
+
+def _start(interpreter: str) -> bytes:
+    return f"#!{interpreter} -ISXutf8\n".encode()
 
 
 def _noted(content: bytes) -> tuple[str, str]:

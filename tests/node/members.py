@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import functools
+import hashlib
 import http.client
 import io
 import json
@@ -22,6 +24,7 @@ from cryptography import x509
 
 from bench.client import Access
 from etcd_component import contact, exporter, packing, render
+from etcd_component.agent import install_program
 from etcd_component.model import Cluster, Instance, Login, Node, Settings
 from tests.authority import Authority
 
@@ -78,26 +81,32 @@ HURRY: dict[str, float] = {
 }
 """Waits of etcd-node for others, shortened for tests in which nobody comes."""
 
-_INTERPRETER = b"#!/usr/bin/python3 -ISXutf8\n"
+_INTERPRETER = "/usr/bin/python3"
 
 
+@functools.cache
 def program(inject: str = "") -> bytes:
-    """The program for nodes, as a file that can be run.
+    """The program for nodes, as it is installed there: with the byte code of this Python.
 
     `inject` is Python that runs before anything of it: what it puts in the place of a function is
     what all modules import.
     """
-    if not inject:
-        return _INTERPRETER + packing.agent()
+    sent = packing.agent()
+    if inject:
+        sent = _injected(sent, inject)
+    return install_program.installed(sent, _INTERPRETER, Path(render.NODE_PROGRAM))
+
+
+def _injected(sent: bytes, inject: str) -> bytes:
     changed = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(packing.agent())) as archive,
+        zipfile.ZipFile(io.BytesIO(sent)) as archive,
         zipfile.ZipFile(changed, "w") as target,
     ):
         for name in archive.namelist():
             start = f"{inject}\n".encode() if name == "__main__.py" else b""
             target.writestr(name, start + archive.read(name))
-    return _INTERPRETER + changed.getvalue()
+    return changed.getvalue()
 
 
 def killed_at(function: str, arguments: str = "", *, when: str = "call") -> str:
@@ -247,12 +256,16 @@ class Members:
     def send_program(
         self, seq: int, text: bytes | None = None, path: str = render.NODE_PROGRAM
     ) -> None:
-        """Put the program, or another one, on the node."""
-        self.shell(
-            seq,
-            f"set -e; rm -f {path}; base64 -d >{path}; chmod 755 {path}",
-            stdin=base64.b64encode(text or program(self.inject)).decode(),
-        )
+        """Put the program, or another one, on the node, unless it is there."""
+        content = text or program(self.inject)
+        checked = f"{hashlib.sha256(content).hexdigest()} *{path}"
+        there = f"echo '{checked}' | sha256sum -c --status 2>/dev/null && echo yes"
+        if self.shell(seq, there, check=False) != "yes":
+            self.shell(
+                seq,
+                f"set -e; rm -f {path}; base64 -d >{path}; chmod 755 {path}",
+                stdin=base64.b64encode(content).decode(),
+            )
 
     def meant(self, seq: int, subcommand: str, options: Sequence[str] = ()) -> list[str]:
         """How Pulumi says which instance of which stack a command means."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from etcd_component import contact, render
+from etcd_component import contact, packing, render
 from etcd_component.etcd_api.connection import dial
 from etcd_component.status.asked import ask, ask_cluster
 from etcd_component.status.facts import Facts, parse
 from tests.node.conftest import Cluster
-from tests.node.members import PASSWORD, Members, eventually, in_parallel, program
+from tests.node.members import PASSWORD, Members, eventually, in_parallel
 
 
 def status(members: Members, seq: int = 1) -> str:
@@ -82,7 +82,7 @@ def test_a_program_is_told_what_is_on_the_machine(cluster: Cluster) -> None:
     model, instance = two.model, two.instance(1)
     assert said.configuration == said.settings == render.etcd_config(model, instance)
     assert said.unit_file == render.unit(model, instance)
-    assert said.program == hashlib.sha256(program()).hexdigest()
+    assert said.program == packing.sha256()
     assert said.ca == hashlib.sha256(two.authority.bundle.encode()).hexdigest()
     assert base64.b64decode(said.revoked) == two.authority.crl()
     assert (said.version, said.reported) == (two.version, two.version)
