@@ -38,7 +38,7 @@ SECONDS = 4
 _LOGIN_SECONDS = 6
 """How long members are tried until one lets root in."""
 
-_SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? ([-+]?\d[-+.e\d]*)$", re.MULTILINE)
 
 Dial = Callable[[str, int, float], socket.socket]
 """Makes a connection to a host and port in so many seconds; raises Unreachable or OSError."""
@@ -217,13 +217,16 @@ def _log_in(line: Connection, passwords: Sequence[str]) -> str:
     password, *others = passwords
     login = {"name": "root", "password": password}
     try:
-        return str(line.call("auth/authenticate", login, "", SECONDS)["token"])
+        token = line.call("auth/authenticate", login, "", SECONDS).get("token")
     except AuthNotEnabled:
         return ""
     except WrongPassword:
         if others:
             return _log_in(line, others)
         raise
+    if not token:
+        raise UnexpectedAnswer("a login without a token")
+    return str(token)
 
 
 def _listing(line: Connection, passwords: Sequence[str]) -> Listing:

@@ -150,3 +150,15 @@ def test_why_there_is_no_list_is_said(
     assert found.members is None
     assert f"{server.url} gives no list: " in found.refusal
     assert reason in found.refusal
+
+
+def test_a_login_without_a_token_is_no_login(server: Server) -> None:
+    server.answers = [(OK, b"{}")]
+    found = ask_cluster([(server.url, dial)], server.client(), ["secret"])
+    assert found.members is None
+    assert found.refusal == f"{server.url} gives no list: a login without a token"
+
+
+def test_a_line_that_is_no_metric_is_passed_over(server: Server) -> None:
+    server.answers = [(OK, b"hello world\n" + METRICS), (OK, VERSION), (OK, HEALTHY)]
+    assert ask(server.url, server.client()).index == 5000012
