@@ -83,10 +83,19 @@ def members_by_any(client: Client, peers: Iterable[Peer]) -> tuple[Member, ...] 
 
 
 def is_unknown_to_peers(client: Client, instance: Instance, named: str = "") -> bool:
-    """Whether a peer answers that does not know this member: it was removed.
+    """Whether its cluster has removed it: all peers in it that answer say so, and one at least.
 
     `named` are peers besides those that it knew. One that was removed stops by itself or fails, as
     far as it had heard of its removal.
     """
-    members = members_by_any(client, instance.known_peers(named))
-    return members is not None and instance.own_among(members) is None
+    asked = False
+    for peer in instance.known_peers(named):
+        if client.probe(peer.url).kind != FORMED:
+            continue
+        members = client.members_or_none(peer.url)
+        if not members:
+            continue
+        if instance.own_among(members) or any(one.name == instance.name for one in members):
+            return False
+        asked = True
+    return asked

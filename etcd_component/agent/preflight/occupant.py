@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import claim, files, systemd
-from etcd_component.agent.client import FORMED, Client
+from etcd_component.agent.client import Client
 from etcd_component.agent.decide.claiming import Occupant
 from etcd_component.agent.instance import Instance
+from etcd_component.agent.peers import is_unknown_to_peers
 
 if TYPE_CHECKING:
     from etcd_component.agent.paths import Paths
@@ -29,7 +30,7 @@ def look(paths: Paths, peers: str) -> Occupant:
     client = Client(paths.pki)
     if client.takes_part(instance.client_url):
         return Occupant(takes_part=True)
-    return Occupant(removed=_is_forgotten(instance, client, peers))
+    return Occupant(removed=is_unknown_to_peers(client, instance, peers))
 
 
 def _never_joined(paths: Paths) -> bool:
@@ -43,18 +44,3 @@ def _never_joined(paths: Paths) -> bool:
         and not os.path.lexists(Path(claimed.data) / "member")
         and not systemd.is_active(paths.unit)
     )
-
-
-def _is_forgotten(instance: Instance, client: Client, peers: str) -> bool:
-    """Whether its cluster has removed it: all peers that answer must say so, and one at least."""
-    asked = False
-    for peer in instance.known_peers(peers):
-        if client.probe(peer.url).kind != FORMED:
-            continue
-        members = client.members_or_none(peer.url)
-        if not members:
-            continue
-        if instance.own_among(members) or any(one.name == instance.name for one in members):
-            return False
-        asked = True
-    return asked

@@ -186,14 +186,22 @@ def test_the_reason_of_a_crash_comes_first(
 
 def test_one_that_was_removed_is_told_so(instance: Instance, states: Callable[..., None]) -> None:
     states(INACTIVE)
-    client = Peers()
+    client = Peers(p2=FORMED)
     client.members = MEMBERS[1:]
     with pytest.raises(Refusal, match="etcd-1 was removed from its cluster"):
         await_member(instance, client)
 
 
 def test_whether_peers_know_it(instance: Instance) -> None:
-    client: Any = Peers()
+    # One that is in no cluster has no say, and all that are in one must say so.
+    client: Any = Peers(p2=FORMING)
+    client.members = MEMBERS[1:]
+    assert not peers.is_unknown_to_peers(client, instance, FOUNDERS)
+    client = Peers(p2=FORMED, p3=FORMED)
+    lists = {"https://10.0.0.2:2380": MEMBERS[1:], "https://10.0.0.3:2380": MEMBERS}
+    client.members_or_none = lists.get
+    assert not peers.is_unknown_to_peers(client, instance, FOUNDERS)
+    client = Peers(p2=FORMED)
     assert not peers.is_unknown_to_peers(client, instance, FOUNDERS)
     client.members = None
     assert not peers.is_unknown_to_peers(client, instance, FOUNDERS)
