@@ -291,7 +291,7 @@ def _reason(error: Exception, *, connected: bool) -> ApiError:
         return _tls_reason(error)
     if isinstance(error, ConnectionRefusedError):
         return ConnectionRefused("connection refused")
-    if isinstance(error, (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError)):
+    if isinstance(error, (ConnectionError, http.client.IncompleteRead)):
         return ConnectionLost("the connection was closed before an answer came")
     if isinstance(error, OSError):
         return Unreachable((error.strerror or str(error)).lower())

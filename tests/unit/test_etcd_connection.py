@@ -135,7 +135,7 @@ def test_a_server_that_says_that_it_closes_is_dialled_again(
 def test_half_an_answer_is_none(server: Server, member: Connection, size: int) -> None:
     server.answers = [(OK, b"#" * size)]
     server.cut_off = 5
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(ConnectionLost, match="the connection was closed before"):
         member.get("/metrics")
 
 
