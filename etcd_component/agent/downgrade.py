@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _PAUSE = 0.1
 
 
-def is_enabled(instance: Instance, client: Client) -> bool:
-    """Whether this cluster may be downgraded just now. Asks without a login."""
+def is_enabled(instance: Instance, client: Client) -> bool | None:
+    """Whether a downgrade is on its way; None where nobody says. Asks without a login."""
     try:
         return client.text(instance.peer_url, "/downgrade/enabled").strip() == "true"
     except ApiError:
-        return False
+        return None
 
 
 def cluster_minor(instance: Instance, client: Client) -> str:
@@ -45,7 +45,7 @@ def await_cluster_minor(instance: Instance, client: Client, wanted: str, seconds
     Etcd looks at its members' versions every four seconds, and ends a downgrade when it looks, too.
     """
     return any(
-        cluster_minor(instance, client) == wanted and not is_enabled(instance, client)
+        cluster_minor(instance, client) == wanted and is_enabled(instance, client) is False
         for _ in attempts(seconds, _PAUSE)
     )
 
@@ -78,7 +78,12 @@ def begin(run: Run, instance: Instance, client: Client, session: Session, change
 
 def call_off(instance: Instance, client: Client, session: Session) -> None:
     """End a downgrade that is on its way. Raises Refusal where etcd does not."""
-    if not is_enabled(instance, client):
+    enabled = is_enabled(instance, client)
+    if enabled is None:
+        refuse(
+            f"{instance.name} does not say whether a downgrade is on its way; run `pulumi up` again"
+        )
+    if not enabled:
         return
     try:
         session.call("maintenance/downgrade", {"action": "CANCEL"})

@@ -32,7 +32,7 @@ PEER, CLIENT = "https://one:2380", "https://one:2379"
 OWN = Member(1, "etcd-1", (PEER,), (CLIENT,))
 ENABLED = (PEER, "/downgrade/enabled")
 WAITS = Waits(survey=0, cluster_version=0, downgrade=0, start=0)
-HEALTH = {(CLIENT, "/health"): '{"health":"true"}'}
+TEXTS = {(CLIENT, "/health"): '{"health":"true"}', ENABLED: "false"}
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    client = FakeMembers({PEER: (OWN,)}, {}, dict(HEALTH))
+    client = FakeMembers({PEER: (OWN,)}, {}, dict(TEXTS))
     made = Machine(tmp_path, client)
     made.runs("3.6.16")
     monkeypatch.setattr(paths, "CONFIGURATIONS", tmp_path / "etc")
@@ -164,7 +164,7 @@ def test_what_the_members_lack_is_refused(machine: Machine) -> None:
     machine.client.texts = {}
     with pytest.raises(Refusal, match=r"etcd-1 is not healthy: .* Mend that and run `pulumi up`"):
         machine.check()
-    machine.client.texts = dict(HEALTH)
+    machine.client.texts = dict(TEXTS)
     machine.runs("3.6.1")
     with pytest.raises(Refusal, match=r"3.7 may only follow 3.6.11 or later"):
         machine.check()
@@ -434,6 +434,15 @@ def test_one_that_is_over_is_called_off(machine: Machine) -> None:
     call_off(NoDowngrade("no inflight downgrade"))
     with pytest.raises(Refusal, match="cannot be called off: something"):
         call_off(EtcdError("something"))
+
+
+def test_a_downgrade_of_which_nobody_says_anything_may_be_on_its_way(machine: Machine) -> None:
+    machine.runs("3.7.3", "3.6.0", "3.6.0")
+    del machine.client.texts[ENABLED]
+    fake: Any = FakeSession(CLIENT)
+    with pytest.raises(Refusal, match="does not say whether a downgrade is on its way"):
+        downgrade.call_off(machine.instance, machine.fake, fake)
+    assert not downgrade.await_cluster_minor(machine.instance, machine.fake, "3.6", 0)
 
 
 # ---- the snapshot before it
