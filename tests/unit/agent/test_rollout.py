@@ -19,8 +19,8 @@ from etcd_component.agent.output import Refusal
 from etcd_component.agent.paths import Paths
 from etcd_component.agent.session import Credentials
 from etcd_component.agent.waits import Waits
-from etcd_component.etcd_api.errors import EtcdError
-from etcd_component.etcd_api.members import Member, Versions
+from etcd_component.etcd_api.errors import AnswerTimeout, EtcdError
+from etcd_component.etcd_api.members import Member, MemberStatus, Versions
 from tests.unit.agent.fake_etcd import ROOT, instance
 from tests.unit.agent.fake_members import FakeMembers, FakeSession
 
@@ -146,9 +146,25 @@ def test_a_leader_hands_over_first(steps: Steps, capsys: Any) -> None:
     )
 
 
-def test_a_leader_that_cannot_hand_over_stays(steps: Steps) -> None:
+def leading(leader: int) -> MemberStatus:
+    return MemberStatus(1, 7, leader, 5, 9, 9, 1, is_learner=False, errors=(), downgrade_target="")
+
+
+def test_a_handover_whose_answer_was_lost_is_one(steps: Steps) -> None:
+    steps.passes = iter([LEADS])
+    steps.session.refused = EtcdError("etcdserver: not leader")
+    steps.session.statuses = {"https://one:2379": leading(HEIR.id)}
+    steps.do()
+    assert steps.noted == ["gate", *RESTART]
+
+
+@pytest.mark.parametrize("status", [leading(OWN.id), leading(0), AnswerTimeout("late")])
+def test_a_leader_that_cannot_hand_over_stays(
+    steps: Steps, status: MemberStatus | AnswerTimeout
+) -> None:
     steps.passes = iter([LEADS])
     steps.session.refused = EtcdError("no")
+    steps.session.statuses = {"https://one:2379": status}
     with pytest.raises(Refusal, match="is the leader and could not hand over to etcd-2: no"):
         steps.do()
     assert steps.noted == ["gate"]
