@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -36,8 +37,7 @@ ANSWER_SECONDS = 10.0
 """How long an answer may take, unless the caller says otherwise."""
 _LIMIT, _PIECE = 64 * 1024 * 1024, 64 * 1024
 """Bytes of an answer at most, and at once: Python 3.9 sets memory aside before they are there."""
-_EXPIRED = 10
-"""X509_V_ERR_CERT_HAS_EXPIRED"""
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 
 def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
@@ -161,10 +161,9 @@ class Connection:
         """
         served = (self._kept or self._connect(seconds)).sock
         assert isinstance(served, ssl.SSLSocket)
+        der = served.getpeercert(binary_form=True) or b""
         end = str((served.getpeercert() or {})["notAfter"])
-        return ServedCertificate(
-            served.getpeercert(binary_form=True) or b"", float(ssl.cert_time_to_seconds(end))
-        )
+        return ServedCertificate(der, float(ssl.cert_time_to_seconds(end)))
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -184,7 +183,7 @@ class Connection:
         try:
             return self._once(verb, path, body, header, seconds)
         except ConnectionLost:
-            # The server may have closed a connection that was idle; nothing was done then.
+            # It was idle, or it was at work and is asked twice: then nothing is left to be done.
             if not kept:
                 raise
             return self._once(verb, path, body, header, seconds)
@@ -197,14 +196,10 @@ class Connection:
         try:
             line.sock.settimeout(max(end - time.monotonic(), 0.1))
             line.request(verb, path, body, header)
-            response = line.getresponse()
-            content = _whole(response)
+            content = _whole(response := line.getresponse())
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise _reason(error, connected=True) from None
-        if content is None:
-            self.close()
-            raise Unreachable(f"it answers more than {_LIMIT} bytes")
         return response.status, content
 
     def _connect(self, seconds: float) -> http.client.HTTPConnection:
@@ -225,13 +220,13 @@ class Connection:
         return line
 
 
-def _whole(response: http.client.HTTPResponse) -> bytes | None:
-    """All of an answer; None where it is too long. Raises HTTPException for a part of one."""
+def _whole(response: http.client.HTTPResponse) -> bytes:
+    """All of an answer. Raises HTTPException for a part of one, OSError where it is too long."""
     content = bytearray()
     while piece := response.read(_PIECE):
         content += piece
         if len(content) > _LIMIT:
-            return None
+            raise OSError(errno.EMSGSIZE, f"it answers more than {_LIMIT} bytes")
     if response.length:
         raise http.client.IncompleteRead(bytes(content), response.length)
     return bytes(content)
@@ -242,8 +237,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or http.client.HTTPS_PORT
-        # As the resolver and TLS read it.
-        is_host = bool(host.encode("idna"))
+        is_host = bool(host.encode("idna"))  # as the resolver and TLS read it
     except ValueError:
         is_host = False
     if not is_host:
@@ -276,8 +270,7 @@ def _refusal(answer: Any, record: bytes) -> ApiError:
 
 def shortened(text: bytes) -> str:
     """The beginning of whatever was answered, on one line."""
-    words = " ".join(text[:600].decode(errors="replace").split())
-    return words[:200] or "nothing"
+    return " ".join(text[:600].decode(errors="replace").split())[:200] or "nothing"
 
 
 def _reason(error: Exception, *, connected: bool) -> ApiError:
@@ -303,6 +296,5 @@ def _tls_reason(error: ssl.SSLError) -> ApiError:
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return ConnectionLost("the connection was closed before an answer came")
     if "ALERT" in reason:
-        alert = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
-        return CertificateRefused(alert)
+        return CertificateRefused(reason.rpartition("ALERT_")[2].replace("_", " ").lower())
     return HandshakeFailed(f"TLS failed: {reason.replace('_', ' ').lower() or error}")
