@@ -19,7 +19,7 @@ UNKNOWN = Occupant()
 
 
 def look(paths: Paths, peers: str) -> Occupant:
-    """What is known of it; `peers` are those of the command line. Raises Refusal."""
+    """What is known of it; `peers` are those of the command line."""
     if _never_joined(paths):
         return Occupant(never_joined=True)
     if not files.has_content(paths.configuration):
@@ -28,6 +28,9 @@ def look(paths: Paths, peers: str) -> Occupant:
     if not files.has_content(paths.pki / "server.key"):
         return UNKNOWN
     client = Client(paths.pki)
+    # Nobody can be asked with a certificate that is broken, and then it may still count.
+    if client.fault():
+        return UNKNOWN
     if client.takes_part(instance.client_url):
         return Occupant(takes_part=True)
     return Occupant(removed=is_unknown_to_peers(client, instance, peers))
