@@ -49,7 +49,10 @@ def hold(directory: Path, name: str, program: str, seconds: float) -> None:
 
 def release(name: str) -> None:
     """Let others have it, before this run ends."""
-    os.close(_held.pop(name))
+    descriptor = _held.pop(name)
+    # What a child has left behind may have it open, too, so to close it here would not do.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def forget(directory: Path, *names: str) -> None:
