@@ -154,6 +154,11 @@ def _remove_data(removal: _Removal) -> None:
             f"Its data stay in {real}, because {below} is mounted there: unmount it and remove"
             " them."
         )
+    elif systemd.show(removal.paths.unit).is_active:
+        removal.keep(
+            f"Its data stay in {real}, because {removal.paths.unit}, which is not etcd-node's,"
+            " runs: stop it and remove them."
+        )
     else:
         data_directory.remove(real, removal.paths)
         removal.data_stay = False
