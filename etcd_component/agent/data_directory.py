@@ -84,7 +84,7 @@ def set_aside(data: Path, unit: str, label: str, copy: Path | None = None) -> Pa
     """
     if not os.path.lexists(data / "member"):
         return None
-    if not systemd.systemctl("stop", unit) and systemd.show(unit).main_pid:
+    if not systemd.systemctl("stop", unit) and systemd.known(unit).main_pid:
         # An etcd that runs would go on with them under another name.
         refuse(
             f"{unit} could not be stopped; look at `systemctl status {unit}` and run this again."
