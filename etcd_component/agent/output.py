@@ -63,7 +63,7 @@ def prove(program: str, command: str) -> None:
 
     An SSH server that runs something else in its place may well report success.
     """
-    last = _State.last.rpartition("\n")[2]
+    last = _State.last.strip().rpartition("\n")[2].strip() or "done"
     sys.stdout.write(f"{last[:_LINE]} [{program} {command} done]\n")
     sys.stdout.flush()
 
