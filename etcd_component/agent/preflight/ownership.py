@@ -67,6 +67,7 @@ def data(subject: Subject) -> Iterator[Finding]:
     wrong = data_directory.system_directory(subject.data, subject.real)
     if wrong:
         yield wrong
+        return
     if subject.real.exists() and not subject.real.is_dir():
         yield Finding(f"{subject.real} is not a directory", "choose another etcd_data")
     elif data_directory.foreign_content(subject.real) and not subject.is_ours:

@@ -18,7 +18,15 @@ from etcd_component.agent.finding import Finding, Remark
 from etcd_component.agent.host import Mount
 from etcd_component.agent.options import Options
 from etcd_component.agent.paths import Paths
-from etcd_component.agent.preflight import command, disk, eyes, leftovers, machine, network
+from etcd_component.agent.preflight import (
+    command,
+    disk,
+    eyes,
+    leftovers,
+    machine,
+    network,
+    ownership,
+)
 from etcd_component.agent.preflight.subject import Subject
 
 if TYPE_CHECKING:
@@ -200,6 +208,13 @@ def test_data_are_where_the_unit_sees_them(data: str, setting: str) -> None:
     found = problems(eyes.hidden(subject(data)))
     assert len(found) == bool(setting)
     assert all(one.endswith(setting) for one in found)
+
+
+def test_links_in_a_circle_are_named_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (found,) = ownership.data(subject(data=str(tmp_path / "a")))
+    assert "cannot be followed: the link" in found.problem
 
 
 def test_all_that_is_passed_on_the_way_counts(tmp_path: Path) -> None:
