@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etcd_component.agent.output import Refusal
 from etcd_component.etcd_api.connection import ANSWER_SECONDS, Connection, client_context, shortened
 from etcd_component.etcd_api.errors import (
     ApiError,
@@ -51,7 +50,7 @@ class Client:
         self._connections: dict[str, Connection] = {}
 
     def connection(self, url: str) -> Connection:
-        """The one to that URL. Raises Refusal where the certificate cannot be used."""
+        """The one to that URL. Raises HandshakeFailed where the own certificate cannot be used."""
         if url not in self._connections:
             self._connections[url] = Connection(url, self._tls())
         return self._connections[url]
@@ -60,8 +59,8 @@ class Client:
         """Why nobody can be asked: the certificate cannot be used; empty when it can."""
         try:
             self._tls()
-        except Refusal as refusal:
-            return str(refusal)
+        except HandshakeFailed as error:
+            return str(error)
         return ""
 
     def _tls(self) -> ssl.SSLContext:
@@ -70,7 +69,8 @@ class Client:
             try:
                 self._context = client_context(*(self._pki / name for name in names))
             except (OSError, ssl.SSLError) as error:
-                raise Refusal(
+                # What asks the members may be what comes before it is put right.
+                raise HandshakeFailed(
                     f"the member's certificate in {self._pki} cannot be used"
                     f" ({error.strerror or error}); a raised etcd_repair puts it back"
                 ) from None
