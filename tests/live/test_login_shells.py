@@ -65,14 +65,14 @@ def test_a_key_with_a_forced_command_is_no_success(nodes: Lab, project: Project,
         with forced(nodes, FIRST, command):
             refused = stack.up(check=False)
         assert refused.status != 0
-        assert f"etcd-1-node: admin@{nodes.address(0)} reports success, but our program did" in (
+        assert f"etcd-1-login: admin@{nodes.address(0)} reports success, but our program did" in (
             refused.text
         )
         assert "forced command" in refused.text
         assert "Traceback" not in refused.text
         state = stack.state_file.read_text()
-        for later in ("etcd-1-binary", "etcd-1-tls", "etcd-1-config", "etcd-1-member"):
-            assert f"::{later}" not in state
+        for later in ("agent", "node", "binary", "tls", "config", "member"):
+            assert f"::etcd-1-{later}" not in state
         assert traces(nodes, FIRST) == []
     stack.up()
     ask(stack).assert_one_healthy_cluster("etcd-1", "etcd-2")
