@@ -57,7 +57,7 @@ def login(name: str, password: str = SECRET) -> str:
 
 
 def drop(members: Members, what: str, name: str) -> str:
-    return members.run(1, f"drop{what}", "--name", name, stdin=credentials()).stdout
+    return members.run(1, f"drop-{what}", "--name", name, stdin=credentials()).stdout
 
 
 def undeclared(members: Members, *options: str) -> str:
