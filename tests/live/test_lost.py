@@ -32,7 +32,7 @@ def test_a_lost_machine_and_its_replacement_are_one_edit(
         FIRST + 2,
         "for i in $(seq 100); do systemctl is-active -q etcd || exit 0; sleep 0.2; done; exit 1",
     )
-    assert "was removed from its cluster" in shell(nodes, FIRST + 2, "etcd-node status")
+    assert "was removed from its cluster" in shell(nodes, FIRST + 2, "etcd-node status || :")
     assert ask(stack).assert_one_healthy_cluster(*names(1, 2, 4)) == cluster_id
 
 
