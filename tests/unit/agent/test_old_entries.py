@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from etcd_component.agent import old_entries
 from etcd_component.agent.old_entries import (
     log_has_old_entries,
     must_be_left_behind,
@@ -71,6 +72,32 @@ def test_old_entries_are_found_in_what_is_still_read(
     piece(tmp_path, 0, 0, b"nothing")
     piece(tmp_path, 1, 100, content)
     assert log_has_old_entries(tmp_path) is expected
+
+
+@pytest.mark.parametrize("before", range(64))
+def test_an_entry_is_found_wherever_one_read_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    monkeypatch.setattr(old_entries, "_CHUNK", 32)
+    piece(tmp_path, 0, 0, b"x" * before + OLD)
+    assert log_has_old_entries(tmp_path)
+
+
+def test_a_log_may_be_cut_short_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an etcd does with its last piece when it starts."""
+    piece(tmp_path, 0, 0, bytes(1 << 22))
+    (log,) = (tmp_path / "wal").iterdir()
+
+    class Cutting:
+        def search(self, content: bytes) -> None:
+            with log.open("r+b") as stream:
+                stream.truncate(8)
+            assert not content[-1:].strip(b"\0")
+
+    monkeypatch.setattr(old_entries, "_OLD", Cutting())
+    assert not log_has_old_entries(tmp_path)
 
 
 def test_what_a_snapshot_covers_is_not_read(tmp_path: Path) -> None:
