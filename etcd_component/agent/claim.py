@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import confirmation, files
-from etcd_component.agent.decide.claiming import (
-    Held,
-    LeaveAlone,
-    Refuse,
-    authorization,
-)
-from etcd_component.agent.output import refuse, say
+from etcd_component.agent.decide.claiming import Held, authorization
 from etcd_component.agent.paths import Paths, clusters
 
 if TYPE_CHECKING:
+    from etcd_component.agent.decide.verdict import Verdict
     from etcd_component.agent.frame import Run
 
 _NAMES_A_USER = frozenset({"role", "user", "drop-role", "drop-user", "unmanaged"})
@@ -77,27 +72,18 @@ def held(paths: Paths) -> Held:
     return Held(paths.cluster, name, claimed.owner if claimed else "")
 
 
-def authorize(run: Run) -> bool:
-    """Whether this machine holds what a run means; False: it is left alone, and that was said.
-
-    Raises Refusal.
-    """
+def authorize(run: Run) -> Verdict:
+    """Whether this machine holds what a run means. Raises Refusal for a person to confirm first."""
     options, paths = run.options, Paths(run.options.cluster)
     instance = options.instance if run.word in _NAMES_A_USER else options.meant
     here = held(paths)
     if not options.owner and run.word in confirmation.COMMANDS:
         # A person who types it sees first what would go.
         confirmation.confirm_removal(run, paths, here, read(paths))
-    verdict = authorization(
+    return authorization(
         here,
         instance,
         options.owner,
         removes=run.command.removes or (run.word == "exporter" and options.remove),
         may_finish=run.word == "uninstall" and not clusters(),
     )
-    if isinstance(verdict, Refuse):
-        refuse(verdict.text)
-    if isinstance(verdict, LeaveAlone):
-        say(verdict.text)
-        return False
-    return True

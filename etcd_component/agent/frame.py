@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etcd_component.agent import locking, output, process
+from etcd_component.agent.decide.verdict import LeaveAlone, Proceed, Refuse
 from etcd_component.agent.options import Options, parse
 from etcd_component.agent.output import Refusal, complain, refuse
 from etcd_component.agent.waits import Waits
@@ -18,6 +19,8 @@ from etcd_component.etcd_api.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from etcd_component.agent.decide.verdict import Verdict
 
 
 _TIMED_OUT = 124
@@ -77,10 +80,7 @@ class Program:
     common: str
     """The options that all commands take."""
     authorize: str
-    """The function that tells whether the machine holds what a run means, as in a command.
-
-    False: it is left alone, and that was said.
-    """
+    """The function that tells whether the machine holds what a run means, as in a command."""
     last_words: Callable[[Run], str]
     """What a person must see of a run that took too long."""
     notes: str = ""
@@ -177,14 +177,21 @@ def _execute(run: Run) -> None:
     command = run.command
     function = command.load()
     # All of it before a lock is waited for: who holds it may replace the file of this program.
-    authorize: Callable[[Run], bool] = _load(run.program.authorize) if command.claimed else _anyone
+    authorize: Callable[[Run], Verdict] = (
+        _load(run.program.authorize) if command.claimed else _anyone
+    )
     if command.limit:
         signal.signal(signal.SIGTERM, _stop)
         for name in command.locks:
             lock = name.format(cluster=run.options.cluster)
             locking.hold(run.program.directory, lock, run.program.name, run.waits.lock)
         _set_limit(run)
-    if authorize(run):
+    verdict = authorize(run)
+    if isinstance(verdict, Refuse):
+        refuse(verdict.reason)
+    if isinstance(verdict, LeaveAlone):
+        output.say(verdict.reason)
+    else:
         function(run)
     signal.alarm(0)
     if command.limit:
@@ -195,8 +202,8 @@ def _stop(_signal: int, _frame: Any) -> None:
     raise Stopped
 
 
-def _anyone(_run: Run) -> bool:
-    return True
+def _anyone(_run: Run) -> Verdict:
+    return Proceed()
 
 
 def _load(place: str) -> Any:

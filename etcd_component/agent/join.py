@@ -24,6 +24,7 @@ from etcd_component.agent import (
 )
 from etcd_component.agent.client import Client
 from etcd_component.agent.decide import admission, joining
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.output import doing, refuse, say
 from etcd_component.agent.paths import Paths
@@ -73,7 +74,7 @@ def _decide(
     end = time.monotonic() + run.waits.peers
     while True:
         decision = joining.decide(seen)
-        if isinstance(decision, joining.Refuse):
+        if isinstance(decision, Refuse):
             refuse(decision.reason)
         if isinstance(decision, (joining.Look, joining.Wait)):
             if isinstance(decision, joining.Wait):
@@ -144,7 +145,7 @@ def _come_back(run: Run, instance: Instance, client: Client, session: Session) -
 def _promote(run: Run, instance: Instance, client: Client, session: Session) -> None:
     role = bootstrap.role(instance, client)
     decision = admission.decide_role(instance.name, role, wants_learner=run.options.learner)
-    if isinstance(decision, joining.Refuse):
+    if isinstance(decision, Refuse):
         refuse(decision.reason)
     if not isinstance(decision, admission.Promote):
         return
@@ -175,7 +176,7 @@ def _join(
         _remove_former(instance, session, decision.member)
         members = session.members()
         decision = admission.decide_admission(seen, None)
-    if isinstance(decision, joining.Refuse):
+    if isinstance(decision, Refuse):
         refuse(decision.reason)
     _disarm_alarms_of_removed(instance, session, members)
     _set_leftovers_aside(instance)

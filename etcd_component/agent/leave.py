@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from etcd_component.agent import composition, files, leadership, mark, membership, systemd
 from etcd_component.agent.client import SHORT, Client
 from etcd_component.agent.decide import leaving
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.output import doing, refuse, say
 from etcd_component.agent.paths import Paths
@@ -37,7 +38,7 @@ def run(run: Run) -> None:
     session = Session(client, Credentials(run.stdin), run.waits)
     doing("looking for the other members")
     decision = leaving.how_to_leave(_look_around(client, instance))
-    if isinstance(decision, leaving.Refuse):
+    if isinstance(decision, Refuse):
         refuse(decision.reason)
     if isinstance(decision, leaving.Ask):
         session.choose(decision.urls)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from etcd_component.agent import membership
 from etcd_component.agent.client import FORMED, FORMING, SHORT, Client
 from etcd_component.agent.decide import leaving
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import Instance, Peer, parse_peers
 from etcd_component.agent.output import Refusal, doing, refuse, say
 from etcd_component.agent.paths import Paths
@@ -48,7 +49,7 @@ def run(run: Run) -> None:
         )
     doing("counting the members that are left")
     decision = leaving.remove_lost(theirs, observe(client, members, theirs))
-    if isinstance(decision, leaving.Refuse):
+    if isinstance(decision, Refuse):
         refuse(
             f"{lost.name} cannot be removed: {decision.reason}. Bring one of the others back; if"
             " none will come back, restore a snapshot into a new cluster. Nothing was removed"

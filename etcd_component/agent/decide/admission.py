@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etcd_component.agent.decide.joining import Refuse
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import parse_peers
 from etcd_component.etcd_api.quorum import may_remove, quorum
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
+from etcd_component.agent.decide.verdict import LeaveAlone, Proceed, Refuse, Verdict
 from etcd_component.agent.finding import Finding
 
 
@@ -34,28 +35,6 @@ class Held:
 
 
 # ---- what a run means, held against what is there
-
-
-@dataclass(frozen=True)
-class Proceed:
-    """This machine holds what is meant."""
-
-
-@dataclass(frozen=True)
-class LeaveAlone:
-    """What is to be removed is not here: nothing is touched, and that is no error."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The run stops."""
-
-    text: str
-
-
-Verdict = Union[Proceed, LeaveAlone, Refuse]
 
 
 def authorization(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import parse_peers
 
 if TYPE_CHECKING:
@@ -66,13 +67,6 @@ class Observed:
     def is_founder(self) -> bool:
         """Whether it is one of those that bootstrap the cluster."""
         return f"{self.name}={self.peer_url}" in self.founders.split(",")
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Nothing is done; the reason is for the person who must act."""
-
-    reason: str
 
 
 @dataclass(frozen=True)

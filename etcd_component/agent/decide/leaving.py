@@ -5,19 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.etcd_api import quorum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etcd_component.etcd_api.members import Member
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Nothing is removed."""
-
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etcd_component.agent.decide.verdict import LeaveAlone, Proceed, Refuse
+
+if TYPE_CHECKING:
+    from etcd_component.agent.decide.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -17,28 +23,6 @@ class Holding:
     """The data directory; empty where it is not known."""
 
 
-@dataclass(frozen=True)
-class Proceed:
-    """The run may do what it is for."""
-
-
-@dataclass(frozen=True)
-class LeaveAlone:
-    """The run is done: what it means is not here."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The run must stop."""
-
-    reason: str
-
-
-Decision = "Proceed | LeaveAlone | Refuse"
-
-
 def is_ours(owner: str, holding: Holding) -> bool:
     """Whether the machine is claimed by the stack that a run names."""
     return bool(holding.owner) and holding.owner == owner
@@ -51,7 +35,7 @@ def is_another_s(owner: str, holding: Holding) -> bool:
 
 def decide(
     holding: Holding, *, owner: str, removes: bool, remove_data: bool, confirmed: bool
-) -> Proceed | LeaveAlone | Refuse:
+) -> Verdict:
     """What a run for the monitor of stack `owner` may do; a person names none."""
     if not owner:
         if removes and holding.there and not confirmed:

@@ -5,31 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import files, install_program, locking
-from etcd_component.agent.decide.monitor_claim import Holding, LeaveAlone, Refuse, decide
+from etcd_component.agent.decide.monitor_claim import Holding, decide
 from etcd_component.agent.finding import listed
 from etcd_component.agent.monitor import preflight
 from etcd_component.agent.monitor.places import CONFIGURATION, DATA, OWNER, PROGRAM, RUN, recorded
-from etcd_component.agent.output import refuse, say
+from etcd_component.agent.output import refuse
 
 if TYPE_CHECKING:
+    from etcd_component.agent.decide.verdict import Verdict
     from etcd_component.agent.frame import Run
 
 
-def authorize(run: Run) -> bool:
-    """Whether this machine is the monitor that a run means. Raises Refusal."""
+def authorize(run: Run) -> Verdict:
+    """Whether this machine is the monitor that a run means."""
     options = run.options
-    decision = decide(
+    return decide(
         Holding(CONFIGURATION.is_dir(), recorded(OWNER), recorded(DATA)),
         owner=options.owner,
         removes=run.command.removes,
         remove_data=options.remove_data,
         confirmed=options.yes,
     )
-    if isinstance(decision, Refuse):
-        refuse(decision.reason)
-    if isinstance(decision, LeaveAlone):
-        say(decision.reason)
-    return not isinstance(decision, LeaveAlone)
 
 
 def run(run: Run) -> None:

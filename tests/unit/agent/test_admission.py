@@ -19,7 +19,8 @@ from etcd_component.agent.decide.admission import (
     objection_to_removal,
     writes_only_here,
 )
-from etcd_component.agent.decide.joining import Observed, Refuse
+from etcd_component.agent.decide.joining import Observed
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.learner import entries_behind
 from etcd_component.etcd_api.members import Member
 

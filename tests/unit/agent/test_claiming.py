@@ -7,19 +7,16 @@ import pytest
 from etcd_component.agent.decide.claiming import (
     Free,
     Held,
-    LeaveAlone,
     Neighbour,
     Occupant,
     Occupied,
     Ours,
-    Proceed,
-    Refuse,
-    Verdict,
     authorization,
     conflicts,
     foreign_data,
     holding,
 )
+from etcd_component.agent.decide.verdict import LeaveAlone, Proceed, Refuse, Verdict
 
 MINE, OTHER = "mine", "other"
 HERE = Held("etcd", "etcd-1", MINE)
@@ -89,8 +86,8 @@ def test_what_changes_refuses_anything_else(
 ) -> None:
     found = verdict(held, instance, owner)
     assert isinstance(found, Refuse)
-    assert f"{problem}; no changes were made. Cure: " in found.text
-    assert cure in found.text.partition("Cure: ")[2]
+    assert f"{problem}; no changes were made. Cure: " in found.reason
+    assert cure in found.reason.partition("Cure: ")[2]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +110,8 @@ def test_what_removes_leaves_anything_else_alone(
 ) -> None:
     found = verdict(held, instance, owner, removes=True)
     assert isinstance(found, LeaveAlone)
-    assert words in found.text
-    assert found.text.endswith(" Nothing was removed")
+    assert words in found.reason
+    assert found.reason.endswith(" Nothing was removed")
 
 
 def test_a_person_who_removes_another_instance_is_refused() -> None:

@@ -16,12 +16,12 @@ from etcd_component.agent.decide.joining import (
     Join,
     Look,
     Observed,
-    Refuse,
     SetAside,
     Wait,
     decide,
     founders_to_come,
 )
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import Peer
 from etcd_component.agent.peers import PeerReport, PeerReports
 

@@ -12,7 +12,6 @@ from etcd_component.agent.client import PeerState
 from etcd_component.agent.decide.leaving import (
     Ask,
     Observed,
-    Refuse,
     Remove,
     Stop,
     Surroundings,
@@ -20,6 +19,7 @@ from etcd_component.agent.decide.leaving import (
     leave,
     remove_lost,
 )
+from etcd_component.agent.decide.verdict import Refuse
 from etcd_component.agent.instance import Instance
 from etcd_component.etcd_api.errors import ConnectionRefused
 from etcd_component.etcd_api.members import Member

@@ -10,11 +10,9 @@ import pytest
 
 from etcd_component.agent.decide.monitor_claim import (
     Holding,
-    LeaveAlone,
-    Proceed,
-    Refuse,
     decide,
 )
+from etcd_component.agent.decide.verdict import LeaveAlone, Proceed, Refuse
 from etcd_component.agent.monitor import client, content, serve, targets
 from etcd_component.agent.output import Refusal
 
