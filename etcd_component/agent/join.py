@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.5
 """Seconds between two looks for a peer of a formed cluster."""
-_ABANDONED_SECONDS = 60
 
 
 def run(run: Run) -> None:
@@ -243,7 +242,7 @@ def _remove_abandoned_learners(
 ) -> None:
     for one in admission.abandoned_learners(members, run.options.peers):
         try:
-            membership.remove(session, instance, one.id, _ABANDONED_SECONDS)
+            membership.remove(session, instance, one.id, run.waits.abandoned)
         except ApiError as error:
             refuse(
                 f"the cluster does not let go of the learner {one.id} at {one.peer_url}, which"

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from etcd_component.agent.decide.gate import Pass
     from etcd_component.agent.frame import Run
 
-_UPDATE_SECONDS = 30
-
 
 def run(run: Run) -> None:
     """Restart it behind the gate, or say that no restart is needed."""
@@ -213,7 +211,9 @@ class Rollout:
             return
         body = {"ID": str(own.id), "peerURLs": [url]}
         try:
-            membership.change(self.session(), self.instance, _UPDATE_SECONDS, "update", body)
+            membership.change(
+                self.session(), self.instance, self.run.waits.announce, "update", body
+            )
         except ApiError as error:
             refuse(
                 f"the cluster does not take {url} as the peer URL of {name}: {error}. It was not"

@@ -33,6 +33,10 @@ class Waits:
     """Until the cluster takes a learner."""
     remove: float = 120
     """Until the cluster removes a member."""
+    abandoned: float = 60
+    """Until it removes a learner that never started, before another is added."""
+    announce: float = 30
+    """Until the cluster takes another peer URL."""
     distrust: float = 12
     """How long etcd may call a cluster unhealthy after a change, before somebody is looked for."""
     login: float = 15
@@ -69,6 +73,8 @@ class Waits:
     """Over which an archive must come faster than a floor."""
     download_retry: float = 1
     """Before a mirror that fails is tried again; doubled each time."""
+    scrape: float = 60
+    """Until a monitor has tried all that it is to scrape."""
     lock: float = 610
     """Until another run on this machine is done."""
 

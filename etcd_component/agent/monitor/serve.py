@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _RULES = CONFIGURATION / "rules"
 _SCRAPED = CONFIGURATION / "scrape.yml"
-_SCRAPE_SECONDS = 60
 _RESTARTS = 3
 _LINES, _LINE, _JOURNAL = 5, 600, 300
 _MEND = "Mend what the lines above show and run `pulumi up` again"
@@ -40,7 +39,7 @@ def run(run: Run) -> None:
     _await(STORE, f"{recorded(targets.URL)}/health", run.waits.start)
     _renew(ALERTS, _RULES)
     _await(ALERTS, f"http://{_alerts_address()}/health", run.waits.start)
-    _await_targets()
+    _await_targets(run.waits.scrape)
 
 
 def _check_files() -> None:
@@ -114,11 +113,11 @@ def _break_off(unit: str, problem: str) -> NoReturn:
     refuse(f"{unit}: {problem}. {_MEND}")
 
 
-def _await_targets() -> None:
+def _await_targets(seconds: float) -> None:
     """Until what is scraped is what the files say, each once at least; then say what fails."""
     doing("waiting for the targets to be scraped")
     wanted, found = targets.wanted(), []
-    for more in attempts(_SCRAPE_SECONDS):
+    for more in attempts(seconds):
         try:
             found = targets.parse(targets.asked())
         except client.NoAnswer:
