@@ -5,13 +5,13 @@ shows it. Expected files are the texts that were sent to the nodes, so nothing i
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from etcd_component import backend, desired
+from etcd_component.agent.files import sections
 from etcd_component.ssh import DEFAULT_PORT, Login
 from etcd_component.status import access
 from etcd_component.status.access import Access
@@ -216,8 +216,8 @@ def _member(wanted: Mapping[str, Any], kept: _Kept) -> Member:
 
 
 def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> Files:
-    config = _sections(_revealed(steps["config"]["stdin"]))
-    pki = _sections(_revealed(steps["tls"]["stdin"]))
+    config = sections(_revealed(steps["config"]["stdin"]))
+    pki = sections(_revealed(steps["tls"]["stdin"]))
     (unit,) = (text for name, text in config.items() if name.endswith(".service"))
     return Files(
         _login(_revealed(steps["config"]["connection"]), sudo=wanted["sudo"]),
@@ -233,17 +233,9 @@ def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) ->
         wanted["program"] in _revealed(steps["node"].get("update") or "")
         and wanted["rollout"] == _revealed(steps["rollout"].get("create")),
         int(wanted["repair"]),
-        tuple(_sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
+        tuple(sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
         int(wanted["rejoin"]),
     )
-
-
-def _sections(text: str) -> dict[str, str]:
-    """The files of a text in which each begins with a line `--- NAME`, as a node keeps them."""
-    parts = re.split(r"^--- (\S+)\n", text, flags=re.MULTILINE)[1:]
-    return {
-        name: body.rstrip("\n") + "\n" for name, body in zip(parts[::2], parts[1::2], strict=True)
-    }
 
 
 def login_of(inputs: Mapping[str, Any]) -> Login:
