@@ -173,23 +173,6 @@ def walk(directory: Path) -> Iterator[Path]:
             yield Path(folder) / name
 
 
-def user_exists(name: str) -> bool:
-    """Whether the system knows a user of that name."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
-
-
-def user_name(uid: int) -> str:
-    """The name of a user; its number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def _ids(user: str, group: str) -> tuple[int, int]:
     if user == "root" and group in {"", "root"}:
         return 0, 0

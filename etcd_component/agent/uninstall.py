@@ -32,15 +32,13 @@ from etcd_component.agent.paths import (
     Paths,
     clusters,
 )
+from etcd_component.agent.user import COMMENT, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etcd_component.agent.frame import Run
     from etcd_component.agent.options import Options
-
-_USER = "etcd"
-_OUR_USER = "etcd (etcd-node)"
 
 
 @dataclass
@@ -195,7 +193,7 @@ def _remove_what_is_shared(removal: _Removal) -> None:
         files.remove(ETCDCTL)
     # Data that stay keep their owner.
     if not removal.data_stay and _is_our_user():
-        process.run("userdel", _USER)
+        process.run("userdel", USER)
     own_files.remove_claim(paths)
     files.remove(PROGRAM)
     # Without waiting: who holds it may itself wait for what this one holds, and finds it as it was.
@@ -204,7 +202,7 @@ def _remove_what_is_shared(removal: _Removal) -> None:
 
 def _is_our_user() -> bool:
     try:
-        return pwd.getpwnam(_USER).pw_gecos == _OUR_USER
+        return pwd.getpwnam(USER).pw_gecos == COMMENT
     except KeyError:
         return False
 

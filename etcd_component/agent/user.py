@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import grp
+import pwd
 
-from etcd_component.agent import files
 from etcd_component.agent.output import refuse
 from etcd_component.agent.process import run
 
 USER = "etcd"
+COMMENT = "etcd (etcd-node)"
+"""Of the user that we made; one of somebody else's has another."""
 
 
-def make_user(name: str = USER, comment: str = "etcd (etcd-node)") -> None:
+def make_user(name: str = USER, comment: str = COMMENT) -> None:
     """Have that user on this machine, and its group. Raises Refusal."""
-    if files.user_exists(name):
+    if exists(name):
         # Somebody may have made it in another group; files and the unit name its own.
         if (
             not _has_group(name)
@@ -31,11 +33,28 @@ def make_user(name: str = USER, comment: str = "etcd (etcd-node)") -> None:
         *("--comment", comment, name),
     )
     # The instance of another cluster on this machine may have been quicker.
-    if not files.user_exists(name):
+    if not exists(name):
         refuse(
             f"the user {name} cannot be made: {done.err.strip() or done.status}. Make it by hand as"
             " a system user, and run this again"
         )
+
+
+def exists(name: str) -> bool:
+    """Whether the system knows a user of that name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def name_of(uid: int) -> str:
+    """The name of a user; its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _has_group(name: str) -> bool:

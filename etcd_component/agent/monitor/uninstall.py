@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import data_directory, files, host, locking, process, systemd
+from etcd_component.agent import data_directory, files, host, locking, process, systemd, user
 from etcd_component.agent.monitor.places import (
     ALERTS,
     CONFIGURATION,
@@ -35,7 +35,7 @@ def run(run: Run) -> None:
     kept = _remove_data(remove=run.options.remove_data)
     _remove_configuration()
     # What stays belongs to it.
-    if not kept and files.user_exists(USER) and not process.run("userdel", USER).ok:
+    if not kept and user.exists(USER) and not process.run("userdel", USER).ok:
         warn(f"the user {USER} cannot be removed")
     files.remove(PROGRAM, *RUN.glob("*.started"))
     locking.forget(RUN, "software", "monitor")

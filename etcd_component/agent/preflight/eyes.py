@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import files, host, privileges, software
+from etcd_component.agent import host, privileges, software, user
 from etcd_component.agent.finding import Finding
 from etcd_component.agent.paths import PROGRAM, RUN, SOFTWARE, UNITS, VERSIONS
 
@@ -78,7 +78,7 @@ def _is_closed(path: str, target: str) -> bool:
 
 def _rights(path: Path) -> str:
     found = path.stat()
-    return f"mode {found.st_mode & 0o7777:o}, of {files.user_name(found.st_uid)}"
+    return f"mode {found.st_mode & 0o7777:o}, of {user.name_of(found.st_uid)}"
 
 
 def system(subject: Subject) -> Iterator[Finding]:
