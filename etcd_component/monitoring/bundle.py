@@ -75,11 +75,10 @@ def rules(name: str) -> str:
 def output(watched: Watched) -> dict[str, Any]:
     """What stands in a stack's outputs for one cluster: `Watched.read` reads it, people the texts.
 
-    The scrape jobs have the files at `AT`.
+    The scrape jobs have the files at `AT`. `RULES` are the same everywhere, and not among them.
     """
     return watched.output | {
         "targets": targets.targets(watched),
         "scrape": targets.scrape([watched], AT),
-        **{f"{name}_rules": rules(name) for name in RULES},
         "model_rules": targets.model_rules([watched]),
     }
