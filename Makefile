@@ -1,7 +1,7 @@
 # Everything a person repeats. Logic is in toolchain/, one script per concern.
 
 STACK ?= three
-export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT
+export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT FLEET
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status preflight env setup test lint bench
@@ -57,5 +57,5 @@ test-%:
 lint: ## ruff, mypy, shellcheck
 	@toolchain/lint
 
-bench: ## how long things take
+bench: ## how long things take; FLEET=30: of clusters of three in one stack, up to so many nodes
 	@toolchain/bench

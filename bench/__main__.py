@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import bare, machine
 from bench.client import Access
+from bench.fleet import fleet, steps
 from bench.members import SIZE, members
 from bench.process import Failed
 from bench.report import as_text
@@ -96,6 +97,15 @@ def compare_tokens(runs: int) -> str:
         return compare(Site(lab, Path(directory)), runs)
 
 
+def measure_fleet(nodes: int) -> str:
+    """How what clusters cost grows with their nodes."""
+    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
+        site = Site(lab, Path(directory))
+        facts = machine.facts(site.etcd_version())
+        known = "\n".join(f"{name:9} {value}" for name, value in facts.items())
+        return f"{known}\n\n{fleet(site, nodes, say)}"
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench", description="How long things take.")
@@ -104,8 +114,20 @@ def main() -> int:
     parser.add_argument(
         "--tokens", action="store_true", help="instead: what clients notice of the kind of token"
     )
+    parser.add_argument(
+        "--fleet",
+        type=int,
+        metavar="NODES",
+        default=int(os.environ.get("FLEET") or 0),
+        help="instead: clusters of three in one stack, up to so many nodes",
+    )
     parser.add_argument("--runs", type=int, default=int(os.environ.get("BENCH_RUNS", "3")))
     given = parser.parse_args()
+    if given.fleet:
+        try:
+            steps(given.fleet)
+        except ValueError as mistake:
+            parser.error(str(mistake))
     facts: dict[str, str] = {}
     figures: dict[int, dict[str, list[float]]] = {}
     status = 0
@@ -114,6 +136,9 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if given.tokens:
                 print(compare_tokens(given.runs))
+                return 0
+            if given.fleet:
+                print(measure_fleet(given.fleet))
                 return 0
             for size, measured in measure(given.nodes or list(SIZES), given.runs, facts):
                 of_size = figures.setdefault(size, {})

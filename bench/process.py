@@ -24,12 +24,15 @@ class Measured:
     seconds: float
     peak_mib: float
     """Proportional set size of the process and all its descendants, at the worst moment."""
+    written_mib: float
+    """What the process and all its descendants wrote to disks."""
     output: str
 
 
 def measure(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path) -> Measured:
     """Run a program to its end. Raises Failed with the end of what it said."""
     with tempfile.TemporaryFile("w+") as output:
+        written = _written_mib()
         start = time.monotonic()
         process = subprocess.Popen(
             command,
@@ -48,7 +51,14 @@ def measure(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path) ->
         said = output.read()
     if status != 0:
         raise Failed(f"`{' '.join(command)}` ended with status {status}:\n{_reason(said)}")
-    return Measured(seconds, memory.peak_mib, said)
+    return Measured(seconds, memory.peak_mib, _written_mib() - written, said)
+
+
+def _written_mib() -> float:
+    """By this process and all those that it has waited for."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    counted = dict(line.split(": ") for line in lines)
+    return int(counted["write_bytes"]) / 2**20
 
 
 def _reason(said: str) -> str:

@@ -62,6 +62,36 @@ class Site:
         self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
         return inventory
 
+    def configure_fleet(
+        self, clusters: int, size: int, changed: Mapping[int, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Write a stack of so many clusters of one size.
+
+        `changed` has settings by the number of the cluster that has them, counted from 1.
+        """
+        inventory = {
+            f"etcd{number}": {
+                "hosts": {
+                    self.lab.address((number - 1) * size + seq - 1): {"etcd_seq": seq}
+                    for seq in range(1, size + 1)
+                },
+                "vars": {"etcd_cluster": f"etcd{number}", **(changed or {}).get(number, {})},
+            }
+            for number in range(1, clusters + 1)
+        }
+        stack = {"config": {"etcd:inventory": inventory}}
+        self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
+
+    def state_kib(self) -> float:
+        """What the stack's state takes on disk."""
+        stem = self.directory / "state" / ".pulumi" / "stacks" / "etcd" / f"{_STACK}.json"
+        (size,) = (
+            Path(f"{stem}{form}").stat().st_size
+            for form in ("", ".gz", ".zst")
+            if Path(f"{stem}{form}").exists()
+        )
+        return size / 1024
+
     def pulumi(self, *words: str) -> Measured:
         """Run and measure `pulumi` on the stack, as a person would run it in the project."""
         return measure(
@@ -87,9 +117,8 @@ class Site:
 
     def started(self) -> list[str]:
         """The process IDs of etcd on all nodes: others after a restart."""
-        show = ("systemctl", "show", "-p", "MainPID", "--value", "etcd")
         return [
-            f"{node.number}: {self.lab.exec(node.number, *show).stdout.strip()}"
+            f"{node.number}: {self.lab.exec(node.number, 'pidof', 'etcd').stdout.strip()}"
             for node in self.lab.nodes()
             if node.running
         ]

@@ -1,6 +1,6 @@
 """Repeated measurements as a person reads them: medians with the smallest and largest. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 
@@ -25,4 +25,14 @@ def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> st
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
+    )
+
+
+def bars(values: Mapping[int, float], width: int = 60) -> str:
+    """A bar for each value, as long as the value is large; the largest is `width` wide."""
+    largest = max(values.values()) or 1
+    place = max(len(str(key)) for key in values)
+    return "\n".join(
+        f"{key:{place}}  {'#' * max(1, round(width * value / largest))} {value:.4g}"
+        for key, value in values.items()
     )

@@ -1,7 +1,10 @@
 """What is measured is computed rightly, and shown as it was measured."""
 
+import pytest
+
+from bench.fleet import steps
 from bench.report import as_text
-from bench.table import spread, table
+from bench.table import bars, spread, table
 from bench.writes import longest_gap, lost
 
 
@@ -57,3 +60,17 @@ def test_the_report_names_the_machine_and_has_a_column_for_each_size() -> None:
     assert create.endswith("2.50 s    5.00 s")
     (gone,) = [line for line in lines if "lost" in line]
     assert gone.split()[-2:] == ["-", "0"]
+
+
+def test_a_fleet_is_measured_at_a_few_sizes_of_whole_clusters() -> None:
+    assert steps(30) == [3, 6, 15, 30]
+    assert steps(3) == [3]
+    assert steps(9) == [3, 9]
+    for nodes in (0, 2, 4, 100):
+        with pytest.raises(ValueError, match=f"cannot have {nodes} nodes"):
+            steps(nodes)
+
+
+def test_bars_are_as_long_as_what_they_stand_for() -> None:
+    assert bars({3: 1.0, 30: 20.0}, width=20) == f" 3  # 1\n30  {'#' * 20} 20"
+    assert bars({3: 0.0}) == "3  # 0"
