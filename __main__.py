@@ -20,6 +20,7 @@ from etcd_component.banner import Banners
 from etcd_component.departures import departures
 from etcd_component.model import Cluster
 from etcd_component.plaintext import plain_secrets
+from etcd_component.stack_traces import left_out_of_the_state
 
 
 def stack_value(key: str) -> Any:
@@ -59,13 +60,12 @@ def main() -> None:
     plain = plain_secrets(stack_value, lambda key: pulumi.runtime.is_config_secret(f"etcd:{key}"))
     for warning in (*plan.warnings, *plain):
         pulumi.warn(warning)
-    clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
+    with left_out_of_the_state():
+        clusters = [(one, EtcdCluster(one)) for one in plan.clusters]
+        monitor = Monitor(plan.monitor, clusters) if plan.monitor else None
     outputs = by_cluster({one.name: made.outputs for one, made in clusters})
-    for key, value in outputs.items():
+    for key, value in (outputs | (monitor.outputs if monitor else {})).items():
         pulumi.export(key, value)
-    if plan.monitor:
-        for key, value in Monitor(plan.monitor, clusters).outputs.items():
-            pulumi.export(key, value)
     report(banners.complaints())
 
 
