@@ -20,10 +20,10 @@ def _password(cluster: Cluster, user: User, opts: pulumi.ResourceOptions) -> pul
         return pulumi.Output.secret(user.password)
     kept = remember(
         f"{cluster.name}-password-{user.name}-{user.password_generation}",
-        secret=generated_password(),
+        pulumi.Output.secret(generated_password()),
         opts=opts,
     )
-    return kept.stdin.apply(_present)
+    return kept.output.apply(_present)
 
 
 def _present(text: str | None) -> str:

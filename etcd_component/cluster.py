@@ -49,8 +49,7 @@ class EtcdCluster(pulumi.ComponentResource):
         clients = {one.name: Client(model.name, one, child) for one in model.settings.clients}
         pki = Pki(model, [one.revoked for one in clients.values()], child)
         this_run = secrets.token_hex(8)
-        kept_owner = remember(f"{model.name}-owner", triggers=[this_run], opts=kept)
-        owner = kept_owner.triggers.apply(_first)
+        owner = remember(f"{model.name}-owner", this_run, opts=kept).output
         root = root_of(model, owner, this_run, child)
         self.root_password = root.password
         belonging = Belonging(model, pki, owner, root.login)
@@ -61,7 +60,7 @@ class EtcdCluster(pulumi.ComponentResource):
         }
         genesis = remember(
             f"{model.name}-genesis",
-            triggers=[
+            [
                 f"{model.name}-{secrets.token_hex(4)}",
                 *(f"{one.name}={one.peer_url}" for one in model.voters),
             ],
@@ -224,8 +223,8 @@ def by_cluster(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     return {name: {cluster: own[name] for cluster, own in outputs.items()} for name in names}
 
 
-def _first(kept: Sequence[str] | None) -> str:
-    return (kept or [""])[0]
+def _first(known: Sequence[str]) -> str:
+    return known[0]
 
 
 class Safeguard(pulumi.ComponentResource):

@@ -50,7 +50,7 @@ class Instance(pulumi.ComponentResource):
         self._unit = render.unit(belonging.cluster, model)
         self._place = remember(
             f"{model.name}-place",
-            triggers=[model.node.address, model.data_dir, "learner" if model.learner else "voter"],
+            [model.node.address, model.data_dir, "learner" if model.learner else "voter"],
             for_ever=model.lost or previous.found().binds(model.name),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -101,7 +101,7 @@ class Instance(pulumi.ComponentResource):
             *(["--remove-software"] if settings.rm_pkg else []),
         ]
         # Nothing is done on a machine before it is known to be the one where the instance began.
-        mark = pulumi.Output.all(self._options, self._place.triggers).apply(
+        mark = pulumi.Output.all(self._options, self._place.output).apply(
             lambda found: self._mark(*found)
         )
         delivery = self._machine.deliver(
@@ -219,10 +219,10 @@ class Instance(pulumi.ComponentResource):
             ),
         )
 
-    def join(self, genesis: remote.Command, after: Sequence[pulumi.Resource]) -> remote.Command:
+    def join(self, genesis: pulumi.Stash, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Found the cluster, join it, or come back, once all in `after` are done.
 
-        Done when the member runs in the cluster. The `triggers` of `genesis` are the cluster's
+        Done when the member runs in the cluster. The `output` of `genesis` is the cluster's
         token and then the founders, each as `name=peer-url`.
         """
         cluster = self._belonging.cluster
@@ -244,7 +244,7 @@ class Instance(pulumi.ComponentResource):
 
         return self._machine.run(
             f"{self._model.name}-member",
-            create=genesis.triggers.apply(lambda first: create(first or [])),
+            create=genesis.output.apply(create),
             # Without founders it can only come back or join, never found.
             update=self._command(
                 "join",

@@ -41,16 +41,16 @@ class Monitor(pulumi.ComponentResource):
         self._name = f"monitor-{in_name(model.node.address)}"
         self._owner = remember(
             "monitor-owner",
-            triggers=[secrets.token_hex(8)],
+            secrets.token_hex(8),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self._password = self._listener = None
         if not model.is_local:
             self._password = remember(
                 "monitor-password",
-                secret=generated_password(),
+                pulumi.Output.secret(generated_password()),
                 opts=pulumi.ResourceOptions(parent=self),
-            ).stdin
+            ).output
             self._listener = pki.listener(model, self)
         plain = [Watched.of(one, "", "", "") for one, _ in clusters]
         config = self._config(plain)
@@ -86,7 +86,7 @@ class Monitor(pulumi.ComponentResource):
 
     @property
     def _mark(self) -> pulumi.Output[tuple[str, str]]:
-        return self._owner.triggers.apply(lambda kept: ("--owner", (kept or [""])[0]))
+        return self._owner.output.apply(lambda owner: ("--owner", owner))
 
     def _command(self, subcommand: str, *options: str | Sequence[str]) -> pulumi.Output[str]:
         """A run for the monitor of this stack, which leaves another's alone."""

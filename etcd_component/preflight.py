@@ -25,7 +25,7 @@ _AT_ONCE = 16
 _NO_STACK_YET = "none"
 """An owner that no machine has been claimed by."""
 _OWNER = "-owner"
-_OF_CLUSTER = "etcd:index:Cluster$command:remote:Command::"
+_OF_CLUSTER = "etcd:index:Cluster$pulumi:index:Stash::"
 _OBJECTS = ("inventory", "etcd_monitor")
 
 
@@ -83,13 +83,10 @@ def _owners(stack: str) -> dict[str, str]:
         exported = backend.ask(stack, "state", "export", secrets=False)
         resources = (json.loads(exported)["deployment"] or {}).get("resources") or ()
         return {
-            name.removesuffix(_OWNER): str(triggers[0])
+            name.removesuffix(_OWNER): str(one["outputs"]["output"])
             for one in resources
             for name in [one["urn"].rpartition("::")[2]]
             if _OF_CLUSTER in one["urn"] and name.endswith(_OWNER)
-            # A role may be called `db-owner`.
-            for triggers in [one["inputs"].get("triggers")]
-            if triggers
         }
     except backend.NoAnswer as reason:
         raise CannotRead(str(reason)) from None

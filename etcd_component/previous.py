@@ -21,6 +21,7 @@ _SECONDS: Final = 15.0
 is not known cannot be refused."""
 
 _COMMAND: Final = "command:remote:Command"
+_STASH: Final = "pulumi:index:Stash"
 _INSTANCE: Final = "etcd:index:Instance"
 _SAFEGUARD: Final = "etcd:index:Safeguard"
 _SECRET: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of a secret
@@ -61,12 +62,6 @@ class Command:
         """An input that is text: `create`, `update`, `delete`, `stdin`; empty if it has none."""
         value = self.inputs.get(name)
         return value if isinstance(value, str) else ""
-
-    @property
-    def triggers(self) -> tuple[str, ...]:
-        """The triggers; empty if it has none."""
-        value = self.inputs.get("triggers")
-        return tuple(str(one) for one in value) if isinstance(value, Sequence) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +131,18 @@ def parse(exported: str) -> Previous:
     # What was replaced and is yet to be deleted is not what is there.
     there = [one for one in resources if not one.get("delete")]
     commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
+    stashes = {name: one["outputs"].get("output") for name, one in _of_type(there, _STASH)}
     lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
     protected = {name for name, one in _of_type(there, _COMMAND) if one.get("protect")}
     instances = {
-        name: _instance(name, _name(one.get("parent", "")), commands, lost, protected)
+        name: _instance(
+            name,
+            _name(one.get("parent", "")),
+            commands,
+            stashes.get(f"{name}-place"),
+            lost,
+            protected,
+        )
         for name, one in _of_type(there, _INSTANCE)
     }
     safeguards = (name for name, one in _of_type(there, _SAFEGUARD) if one.get("protect"))
@@ -181,11 +184,15 @@ def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instance(
-    name: str, cluster: str, commands: Mapping[str, Command], lost: set[str], protected: set[str]
+    name: str,
+    cluster: str,
+    commands: Mapping[str, Command],
+    place: Sequence[str] | None,
+    lost: set[str],
+    protected: set[str],
 ) -> Instance:
-    place = commands.get(f"{name}-place")
     node = commands.get(f"{name}-node")
-    address, data_dir = (*(place.triggers if place else ()), "", "")[:2]
+    address, data_dir = (*(place or ()), "", "")[:2]
     return Instance(
         name=name,
         cluster=cluster,

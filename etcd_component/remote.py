@@ -179,27 +179,20 @@ def in_name(address: str) -> str:
 
 
 def remember(
-    name: str,
-    *,
-    opts: pulumi.ResourceOptions,
-    triggers: Sequence[str] | None = None,
-    secret: str | None = None,
-    for_ever: bool = True,
-) -> remote.Command:
-    """A Command without a script: it never dials, and keeps for ever what it is first given.
+    name: str, value: pulumi.Input[Any], *, opts: pulumi.ResourceOptions, for_ever: bool = True
+) -> pulumi.Stash:
+    """What keeps for ever, as its `output`, the value that it is first given. It dials nobody.
 
-    Its `triggers` and `stdin` outputs are the first ones, known already in the first preview,
-    whatever is passed in later runs. Without `for_ever` it takes what this run gives it.
+    The `output` is known already in the first preview, and is secret if the value is, or a part of
+    it. Without `for_ever` it takes what this run gives it.
     """
-    return remote.Command(
-        name,
-        connection=remote.ConnectionArgs(host="nowhere.invalid"),
-        triggers=list(triggers) if triggers is not None else None,
-        stdin=None if secret is None else pulumi.Output.secret(secret),
-        opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(ignore_changes=["*"] if for_ever else None)
-        ),
+    # An update of a Stash leaves its output as it is, only a replacement takes the new value.
+    changes = (
+        pulumi.ResourceOptions(ignore_changes=["input"])
+        if for_ever
+        else pulumi.ResourceOptions(replace_on_changes=["input"])
     )
+    return pulumi.Stash(name, input=value, opts=pulumi.ResourceOptions.merge(opts, changes))
 
 
 def collect(

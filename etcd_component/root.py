@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -36,26 +36,25 @@ def root_of(
     number = settings.root_password_generation
     current = remember(
         _name(cluster, number),
-        # The first has none: what a state lacks, a preview does not know.
-        triggers=[this_run] if number > 1 else None,
-        secret=settings.root_password or generated_password(),
+        _value(settings.root_password or generated_password(), this_run),
         opts=opts,
     )
-    before: pulumi.Input[str | None] = ""
-    begun: pulumi.Input[Sequence[str] | None] = None
+    before: pulumi.Input[dict[str, str]] = {}
     if number > 1:
         # Made only now, it holds nothing: then root never had that password.
-        former = remember(_name(cluster, number - 1), secret="", opts=opts)
-        before, begun = former.stdin, current.triggers
-    known = pulumi.Output.all(current.stdin, before, begun, owner).apply(
-        lambda found: _judged(
-            cluster, found[0], found[1], founded=list(found[2] or []) == [found[3]]
-        )
+        before = remember(_name(cluster, number - 1), _value("", this_run), opts=opts).output
+    known = pulumi.Output.all(current.output, before, owner).apply(
+        lambda found: _judged(cluster, *found)
     )
     return Root(
         known.apply(lambda passwords: passwords[0]),
         known.apply(lambda passwords: "".join(login_line(ROOT, one) for one in passwords)),
     )
+
+
+def _value(password: str, begun: str) -> pulumi.Output[dict[str, str]]:
+    """What is remembered of a generation: the password, and the run that began it."""
+    return pulumi.Output.secret({"password": password, "begun": begun})
 
 
 def _name(cluster: Cluster, generation: int) -> str:
@@ -74,12 +73,13 @@ def login_line(name: str, password: str) -> str:
 
 
 def _judged(
-    cluster: Cluster, current: str | None, before: str | None, *, founded: bool
+    cluster: Cluster, current: Mapping[str, str], before: Mapping[str, str], owner: str
 ) -> list[str]:
-    problem = refusal(cluster.settings, current or "", before or "", founded=founded)
+    passwords = [current["password"], before.get("password", "")]
+    problem = refusal(cluster.settings, *passwords, founded=current["begun"] == owner)
     if problem:
         raise pulumi.RunError(f"cluster {cluster.name}: {problem}. Root's password stays as it is")
-    return [one for one in dict.fromkeys([current, before]) if one]
+    return [one for one in dict.fromkeys(passwords) if one]
 
 
 def refusal(settings: Settings, current: str, before: str, *, founded: bool) -> str | None:

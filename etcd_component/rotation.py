@@ -39,10 +39,10 @@ def follow(
         done = pulumi.ResourceOptions(depends_on=list(after))
         kept = remember(
             f"{cluster.name}-{name}",
-            triggers=[this_run],
+            this_run,
             opts=pulumi.ResourceOptions.merge(opts, done),
         )
-        return kept, kept.triggers.apply(lambda first: list(first or []) != [this_run])
+        return kept, kept.output.apply(lambda first: first != this_run)
 
     notes = [
         note("certified", [*certified, *rolled_out]),

@@ -28,6 +28,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, reso
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("Pulumi.yaml", "__main__.py", "pyproject.toml", "uv.lock")
+STASH = "pulumi:index:Stash"
 STACK = "pulumi:pulumi:Stack"
 
 _MARKERS = """\
@@ -62,6 +63,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             self.asked.set()
             self.waits.wait()
         urn = f"urn:pulumi:test::etcd::{request.type}::{request.name}"
+        if request.type == STASH:
+            request.object.update({"output": request.object["input"]})
         request.object.update(self.state.get(request.name, {}))
         # A certificate's ID is its serial number.
         return resource_pb2.RegisterResourceResponse(urn=urn, id="4660", object=request.object)

@@ -93,7 +93,9 @@ def test_mistakes_are_the_only_thing_that_a_person_reads(host: OfficialHost, pre
 
 
 def test_a_refusal_in_an_apply_is_the_only_thing_that_a_person_reads(host: OfficialHost) -> None:
-    host.monitor.state["etcd-root-password-3"] = {"triggers": ["of another run"]}
+    host.monitor.state["etcd-root-password-3"] = {
+        "output": {"password": "", "begun": "another run"}
+    }
     ended = host.run(inventory(free_port(), etcd_root_password_generation=3), preview=True)
     (error,) = ended.texts("ERROR")
     assert "raise it by one" in error

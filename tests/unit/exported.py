@@ -55,6 +55,8 @@ def _resource(one: Registered, stdout: str) -> dict[str, Any]:
         found["retainOnDelete"] = True
     if one.type == "command:remote:Command":
         found["outputs"] = {**found["inputs"], "stdout": stdout, "stderr": ""}
+    if one.type == "pulumi:index:Stash":
+        found["outputs"] = {**found["inputs"], "output": found["inputs"]["input"]}
     return found
 
 

@@ -38,6 +38,7 @@ class Registered:
     needs: frozenset[tuple[str, str]]
     """Types and names of what it depends on."""
     ignore_changes: tuple[str, ...]
+    replace_on_changes: tuple[str, ...]
     hide_diffs: tuple[str, ...]
     deleted_with: str
     protect: bool
@@ -76,6 +77,10 @@ class Recording:
     def command(self, name: str) -> Registered:
         """The remote Command of that name."""
         return self.resources["command:remote:Command", name]
+
+    def stash(self, name: str) -> Registered:
+        """What remembers a value under that name."""
+        return self.resources["pulumi:index:Stash", name]
 
     @property
     def commands(self) -> dict[str, Registered]:
@@ -117,6 +122,8 @@ class _Provider(mocks.Mocks):
             outputs["publicKeyPem"] = UNKNOWN if self._preview else pem
         if args.typ == "command:remote:Command" and "create" in args.inputs:
             outputs["stdout"] = UNKNOWN if self._preview else "it ran [etcd-node test done]"
+        if args.typ == "pulumi:index:Stash":
+            outputs["output"] = args.inputs["input"]
         # A certificate's ID is its serial number.
         id_ = str(serial(args.name)) if "Cert" in args.typ else f"{args.name}-id"
         return id_, outputs | self._state.get(args.name, {})
@@ -140,6 +147,7 @@ class _Monitor(mocks.MockMonitor):
             inputs=MessageToDict(request.object),
             needs=frozenset((_type(urn), _name(urn)) for urn in request.dependencies),
             ignore_changes=tuple(request.ignoreChanges),
+            replace_on_changes=tuple(request.replaceOnChanges),
             hide_diffs=tuple(request.hideDiffs),
             deleted_with=_name(request.deletedWith),
             protect=request.protect,

@@ -38,8 +38,7 @@ def declared() -> Recording:
 
 
 def test_what_is_declared_adds_its_commands_and_no_other(declared: Recording) -> None:
-    passwords = {"etcd-password-ops-1", "etcd-password-pg-main-1"}
-    assert set(declared.commands) - set(record(cluster(3)).commands) == {*ORDER[1:], *passwords}
+    assert set(declared.commands) - set(record(cluster(3)).commands) == set(ORDER[1:])
 
 
 def test_each_role_and_user_is_one_command_that_a_person_can_read(declared: Recording) -> None:
@@ -100,11 +99,10 @@ def test_the_logins_are_two_lines_of_json_that_only_the_node_sees(declared: Reco
 def test_a_password_that_is_not_given_is_made_once_for_each_generation(
     declared: Recording,
 ) -> None:
-    kept = declared.command("etcd-password-pg-main-1")
-    assert kept.is_secret("stdin")
-    assert kept.ignore_changes == ("*",)
-    assert "create" not in kept.inputs
-    assert "etcd-password-zoe-1" not in declared.commands
+    kept = declared.stash("etcd-password-pg-main-1")
+    assert kept.is_secret("input")
+    assert kept.ignore_changes == ("input",)
+    assert ("pulumi:index:Stash", "etcd-password-zoe-1") not in declared.resources
 
     passwords = declared.outputs["etcd"]["user_passwords"]
     assert passwords["zoe"] == SECRET
@@ -113,8 +111,8 @@ def test_a_password_that_is_not_given_is_made_once_for_each_generation(
     assert "user_passwords" in declared.secret_outputs
 
     later = declaring(users=(User("ops", (), password_generation=2),))
-    assert "etcd-password-ops-2" in later.commands
-    assert "etcd-password-ops-1" not in later.commands
+    assert ("pulumi:index:Stash", "etcd-password-ops-2") in later.resources
+    assert ("pulumi:index:Stash", "etcd-password-ops-1") not in later.resources
 
 
 def test_only_who_changes_has_a_line_in_the_preview(declared: Recording) -> None:

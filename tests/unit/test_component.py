@@ -43,8 +43,9 @@ def test_the_tree_is_the_model(three: Recording) -> None:
         for step in (*FILES, "member", "rollout"):
             assert parents[f"command:remote:Command::etcd-{seq}-{step}"] == f"etcd-{seq}"
         assert parents[f"tls:index/privateKey:PrivateKey::etcd-{seq}"] == f"etcd-{seq}"
-    for name in ("etcd-genesis", "etcd-root-password", "etcd-access"):
-        assert parents.get(f"command:remote:Command::{name}", "etcd") == "etcd"
+    for name in ("etcd-owner", "etcd-genesis", "etcd-root-password"):
+        assert parents[f"pulumi:index:Stash::{name}"] == "etcd"
+    assert parents["command:remote:Command::etcd-access"] == "etcd"
 
 
 def test_names_come_from_instances_and_never_from_positions() -> None:
@@ -74,11 +75,10 @@ def test_members_that_stay_do_not_change_when_others_come() -> None:
         }, key
 
 
-def test_genesis_never_dials_and_never_changes(three: Recording) -> None:
-    genesis = three.command("etcd-genesis")
-    assert not {"create", "update", "delete"} & set(genesis.inputs)
-    assert genesis.ignore_changes == ("*",)
-    token, *founders = genesis.inputs["triggers"]
+def test_genesis_never_changes(three: Recording) -> None:
+    genesis = three.stash("etcd-genesis")
+    assert genesis.ignore_changes == ("input",)
+    token, *founders = genesis.inputs["input"]
     assert token.startswith("etcd-")
     assert founders == [
         "etcd-1=https://10.10.10.10:2380",
@@ -88,15 +88,14 @@ def test_genesis_never_dials_and_never_changes(three: Recording) -> None:
 
 
 def test_founders_are_written_down_only_when_all_their_machines_are_fit(three: Recording) -> None:
-    needed = three.command("etcd-genesis").depends_on
+    needed = three.stash("etcd-genesis").depends_on
     assert {"etcd-1-node", "etcd-2-node", "etcd-3-node"} <= needed
 
 
-def test_where_an_instance_began_is_written_down_once_and_never_dials(three: Recording) -> None:
-    place = three.command("etcd-2-place")
-    assert not {"create", "update", "delete"} & set(place.inputs)
-    assert place.ignore_changes == ("*",)
-    assert place.inputs["triggers"] == ["10.10.10.11", "/data/etcd", "voter"]
+def test_where_an_instance_began_is_written_down_once(three: Recording) -> None:
+    place = three.stash("etcd-2-place")
+    assert place.ignore_changes == ("input",)
+    assert place.inputs["input"] == ["10.10.10.11", "/data/etcd", "voter"]
     assert "etcd-2-place" in three.command("etcd-2-node").depends_on
 
 
@@ -125,7 +124,7 @@ def test_a_learner_is_not_a_founder() -> None:
     model = cluster(3)
     learner = type(model.instances[0])("etcd", 4, model.instances[0].node, learner=True)
     found = record(type(model)("etcd", (*model.instances, learner), model.settings))
-    assert not any("etcd-4=" in one for one in found.command("etcd-genesis").inputs["triggers"])
+    assert not any("etcd-4=" in one for one in found.stash("etcd-genesis").inputs["input"])
     assert "--learner" in found.command("etcd-4-member").inputs["create"]
     # One step at a time, it would wait for founders that come after it.
     assert {f"etcd-{seq}-member" for seq in (1, 2, 3)} <= found.command("etcd-4-member").depends_on
@@ -336,19 +335,17 @@ def test_nothing_is_copied_to_a_machine_that_is_lost() -> None:
 
 def test_a_generated_password_is_kept_secret_and_never_changes() -> None:
     found = record(cluster(1, root_password=None))
-    kept = found.command("etcd-root-password")
-    assert kept.is_secret("stdin")
-    assert kept.ignore_changes == ("*",)
-    # Nor anything else that the states of earlier versions lack, and a preview would not know.
-    assert not {"create", "triggers"} & kept.inputs.keys()
+    kept = found.stash("etcd-root-password")
+    assert kept.is_secret("input")
+    assert kept.ignore_changes == ("input",)
     assert len(found.outputs["etcd"]["root_password"]) == 32
 
 
 def rotated(number: int, *, preview: bool = False, **settings: Any) -> Recording:
     """A run on a cluster that has been there before, with the first password remembered."""
     state: dict[str, dict[str, Any]] = {
-        "etcd-owner": {"triggers": ["the stack"]},
-        "etcd-root-password": {"stdin": "the first"},
+        "etcd-owner": {"output": "the stack"},
+        "etcd-root-password": {"output": {"password": "the first", "begun": "the stack"}},
     }
     wanted = cluster(1, root_password_generation=number, **settings)
     return record(wanted, preview=preview, state=state)
@@ -427,8 +424,9 @@ def test_no_default_password_exists() -> None:
 @pytest.mark.parametrize("safeguard", [True, False])
 def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: bool) -> None:
     found = record(cluster(3, safeguard=safeguard))
-    for name in ("etcd-genesis", "etcd-1-member", "etcd-2-member", "etcd-3-member"):
+    for name in ("etcd-1-member", "etcd-2-member", "etcd-3-member"):
         assert found.command(name).protect is safeguard, name
+    assert found.stash("etcd-genesis").protect is found.stash("etcd-owner").protect is safeguard
     assert found.resources["tls:index/privateKey:PrivateKey", "etcd-ca"].protect is safeguard
     # A certificate must stay renewable, which is a replacement.
     leaf = found.resources["tls:index/locallySignedCert:LocallySignedCert", "etcd-1"]
@@ -436,10 +434,9 @@ def test_the_safeguard_protects_seats_and_what_cannot_be_made_again(safeguard: b
 
 
 def test_machines_are_marked_so_that_another_stack_leaves_them_alone(three: Recording) -> None:
-    owner = three.command("etcd-owner")
-    assert owner.ignore_changes == ("*",)
-    assert "create" not in owner.inputs
-    (mark,) = owner.inputs["triggers"]
+    owner = three.stash("etcd-owner")
+    assert owner.ignore_changes == ("input",)
+    mark = owner.inputs["input"]
     node = three.command("etcd-1-node")
     assert " claim " in node.inputs["create"]
     assert " own " not in node.inputs["create"]
@@ -553,7 +550,7 @@ def test_a_raised_generation_renews_every_key_but_the_ca_s(three: Recording) -> 
 
 def test_a_step_of_a_rotation_is_remembered_when_it_is_complete() -> None:
     found = record(cluster(3, ca_trusted=(1, 2), ca_signing=1))
-    signs, trusted = found.command("etcd-ca-1-signs"), found.command("etcd-ca-1-2-trusted")
+    signs, trusted = found.stash("etcd-ca-1-signs"), found.stash("etcd-ca-1-2-trusted")
     assert {
         "etcd-1-tls",
         "etcd-2-tls",
@@ -562,14 +559,13 @@ def test_a_step_of_a_rotation_is_remembered_when_it_is_complete() -> None:
         "etcd-monitoring",
     } <= signs.depends_on
     assert {"etcd-1-rollout", "etcd-2-rollout", "etcd-3-rollout"} <= trusted.depends_on
-    assert signs.depends_on | trusted.depends_on <= found.command("etcd-certified").depends_on
-    for one in (signs, trusted, found.command("etcd-certified")):
-        assert one.ignore_changes == ("*",)
-        assert not {"create", "update", "delete"} & one.inputs.keys()
+    assert signs.depends_on | trusted.depends_on <= found.stash("etcd-certified").depends_on
+    for one in (signs, trusted, found.stash("etcd-certified")):
+        assert one.ignore_changes == ("input",)
 
 
 def remembered(*names: str) -> dict[str, dict[str, Any]]:
-    return {f"etcd-{name}": {"triggers": ["an earlier run"]} for name in names}
+    return {f"etcd-{name}": {"output": "an earlier run"} for name in names}
 
 
 def test_a_client_gets_a_new_certificate_when_all_nodes_have_agreed(three: Recording) -> None:
@@ -740,7 +736,7 @@ def test_a_client_has_a_certificate_of_its_name_for_client_use_only() -> None:
     assert not {"dnsNames", "ipAddresses"} & request.inputs.keys()
     assert {"etcd-1-tls", "etcd-2-tls", "etcd-3-tls"} <= made.depends_on
     # A CA has replaced another when clients, too, have certificates of it.
-    assert {"etcd:tool", "etcd:client"} <= found.command("etcd-certified").depends_on
+    assert {"etcd:tool", "etcd:client"} <= found.stash("etcd-certified").depends_on
     number = f"{serial('etcd:tool'):x}"
     remembered_ = found.resources[SERIALS, "etcd:tool:serials-1"].inputs
     assert remembered_["create"] == f"echo {number}"
@@ -873,8 +869,8 @@ def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> Non
     [
         # Refused before anything was done: what was wrong can be corrected.
         (("-node", "-member"), ()),
-        (("-member",), ("*",)),
-        (("nothing",), ("*",)),
+        (("-member",), ("input",)),
+        (("nothing",), ("input",)),
     ],
 )
 def test_what_is_recorded_of_an_instance_binds_once_its_machine_was_changed(
@@ -882,12 +878,15 @@ def test_what_is_recorded_of_an_instance_binds_once_its_machine_was_changed(
 ) -> None:
     before = left(record(cluster(2)), without=lambda one: one.name.endswith(missing))
     monkeypatch.setattr(previous, "found", lambda: before)
-    assert record(cluster(2)).command("etcd-2-place").ignore_changes == ignored
+    place = record(cluster(2)).stash("etcd-2-place")
+    assert place.ignore_changes == ignored
+    # An update of a Stash would leave its output as it was.
+    assert place.replace_on_changes == (() if ignored else ("input",))
 
 
 def test_a_new_stack_binds_nothing_and_an_unknown_one_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for before, ignored in ((previous.Previous(), ()), (previous.UNKNOWN, ("*",))):
+    for before, ignored in ((previous.Previous(), ()), (previous.UNKNOWN, ("input",))):
         monkeypatch.setattr(previous, "found", lambda kept=before: kept)
-        assert record(cluster(1)).command("etcd-1-place").ignore_changes == ignored
+        assert record(cluster(1)).stash("etcd-1-place").ignore_changes == ignored

@@ -67,7 +67,8 @@ def test_no_secret_is_in_a_text_that_may_be_printed(watching: Recording) -> None
     for name, one in watching.commands.items():
         if name.startswith("monitor"):
             assert "privateKeyPem" not in one.script, name
-            assert one.is_secret("stdin") == (name in {f"{NAME}-secrets", "monitor-password"})
+            assert one.is_secret("stdin") == (name == f"{NAME}-secrets")
+    assert watching.stash("monitor-password").is_secret("input")
     assert {"monitor_password"} == {
         name for name in watching.secret_outputs if name.startswith("monitor_")
     }

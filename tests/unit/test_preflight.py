@@ -68,18 +68,19 @@ class Stack:
         """Nothing but who made the clusters: the first update was cut off."""
         resources: list[dict[str, Any]] = [
             {
-                "urn": f"urn:pulumi:prod::etcd::etcd:index:{kind}$command:remote:Command::{name}",
-                "type": "command:remote:Command",
-                "inputs": {"triggers": [owner]},
+                "urn": f"urn:pulumi:prod::etcd::etcd:index:{kind}$pulumi:index:Stash::{name}",
+                "type": "pulumi:index:Stash",
+                "inputs": {"input": owner},
+                "outputs": {"input": owner, "output": owner},
             }
             for kind, name, owner in (
                 *(("Cluster", f"{cluster}-owner", owner) for cluster, owner in owners.items()),
                 ("Monitor", "etcd-owner", "the monitor's"),
             )
         ]
-        role = {**resources[0], "inputs": {"create": "etcd-node role"}}
-        role["urn"] += "-owner"
-        resources.append(role)
+        role = {"type": "command:remote:Command", "inputs": {"create": "etcd-node role"}}
+        stem = "urn:pulumi:prod::etcd::etcd:index:Cluster$command:remote:Command"
+        resources.append(role | {"urn": f"{stem}::etcd-role-owner"})
         state = {"version": 3, "deployment": {"resources": resources} if owners else None}
         (self.place / "state.json").write_text(json.dumps(state))
 

@@ -103,10 +103,6 @@ def test_a_command_is_known_by_its_name_without_what_is_secret() -> None:
     assert "etcd-node join" in seat.text("create")
     assert not {"connection", "stdin"} & set(seat.inputs)
     assert seat.text("stdin") == ""
-    place = found.command("etcd-1-place")
-    assert place is not None
-    assert place.triggers == ("10.10.10.10", "/data/etcd", "voter")
-    assert seat.triggers == ()
     assert found.command("etcd-9-member") is None
 
 
