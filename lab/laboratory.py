@@ -25,6 +25,7 @@ from lab import (
     releases,
     runlock,
     site,
+    sysctls,
 )
 from lab.errors import LabError
 from lab.firewall import ANYWHERE, Cut
@@ -202,7 +203,7 @@ class Lab:
                 node.kill(naming, number)
             network.remove(naming)
             mounts.remove_tree(naming.home)
-            network.restore_forwarding()
+            sysctls.restore()
         self.say(f"lab {naming.name}: gone")
 
     def kill(self, which: int | str) -> None:
@@ -309,6 +310,7 @@ class Lab:
         naming.nodes_home.mkdir(parents=True, exist_ok=True)
         (naming.home / "subnet").write_text(naming.subnet)
         keys.ensure_login_key(naming)
+        sysctls.ensure()
         network.ensure_bridge(naming)
 
     def _start_all(self, numbers: Sequence[int]) -> None:

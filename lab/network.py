@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import firewall
 from lab.errors import LabError
-from lab.naming import HOME
 from lab.shell import attempt, load_module, run
 
 if TYPE_CHECKING:
     from lab.naming import Naming
 
-_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
-# Left beside the labs, so that the last one that goes switches forwarding off again.
-_FORWARD_WAS_OFF = HOME / "ip_forward-was-off"
 _NAMESPACES = Path("/run/netns")
 _INTERFACES = Path("/sys/class/net")
 
@@ -42,9 +37,6 @@ def ensure_bridge(naming: Naming) -> None:
     # bridge shows it. This knob is the bridge's own; the one for all bridges stays as it is.
     load_module("br_netfilter")
     run(["ip", "link", "set", bridge, "type", "bridge", "nf_call_iptables", "1"])
-    if _FORWARD.read_text().strip() == "0":
-        _FORWARD_WAS_OFF.touch()
-        _FORWARD.write_text("1")
     firewall.apply(naming, firewall.cuts(naming))
 
 
@@ -89,18 +81,6 @@ def remove(naming: Naming) -> None:
     firewall.remove(naming)
     if (_INTERFACES / naming.bridge).exists():
         run(["ip", "link", "delete", naming.bridge])
-
-
-def restore_forwarding() -> None:
-    """Switch forwarding off again if a lab switched it on and no lab is left."""
-    others = [path for path in HOME.iterdir() if path.is_dir()] if HOME.exists() else []
-    if others:
-        return
-    if _FORWARD_WAS_OFF.exists():
-        _FORWARD.write_text("0")
-        _FORWARD_WAS_OFF.unlink()
-    with contextlib.suppress(OSError):
-        HOME.rmdir()
 
 
 def numbers(naming: Naming) -> set[int]:
