@@ -41,16 +41,22 @@ install_packages() {
 		fail "$_why. Type: sudo apt-get install $*"
 	fi
 	say "$_why: installing $* with apt-get."
-	_log="$cache/apt-get.log"
-	mkdir -p "$cache"
-	if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$_log" 2>&1; then
+	(
+		# The lab's own name for it: see lab/check.py.
+		locked .packages
+		log="$cache/apt-get.log"
+		export DEBIAN_FRONTEND=noninteractive
 		# A fresh image has no package lists yet.
-		if ! { DEBIAN_FRONTEND=noninteractive apt-get update &&
-			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >"$_log" 2>&1; then
-			tail -n 5 "$_log" >&2
-			fail "apt-get could not install $*; all it said is in $_log."
-		fi
-	fi
+		apt_install "$@" >"$log" 2>&1 || { apt-get update && apt_install "$@"; } >"$log" 2>&1 || {
+			tail -n 5 "$log" >&2
+			fail "apt-get could not install $*; all it said is in $log."
+		}
+	)
+}
+
+# A machine that has just booted installs something itself, which is waited for.
+apt_install() {
+	apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" 9>&-
 }
 
 # hash_of FILE... : eight characters that change when any of the files does.
@@ -58,16 +64,22 @@ hash_of() {
 	cat "$@" | sha256sum | cut -c1-8
 }
 
-# locked NAME : from here to the end of the script, no other run does what NAME names.
+# locked NAME : from here to the end of the script or ( ), no other run of any checkout does what NAME names. A NAME
+# without a directory is of the cache. What is started meanwhile and may stay must not have the lock: 9>&- (not on the
+# last command of a ( ), which some shells become).
 locked() {
-	mkdir -p "$cache"
+	case "$1" in
+	/*) _file="$1.lock" ;;
+	*) _file="$cache/$1.lock" ;;
+	esac
+	mkdir -p "${_file%/*}"
 	# Whoever can open a file can lock it.
 	_umask=$(umask)
 	umask 077
-	exec 9>"$cache/$1.lock"
+	exec 9>"$_file"
 	umask "$_umask"
 	if have flock && ! flock --nonblock 9; then
-		say "Waiting for another run that is at work in $cache."
+		say "Waiting for another run that is at work in ${_file%/*}."
 		flock 9
 	fi
 }
@@ -109,15 +121,16 @@ lab_is_up() {
 	[ -r "$lab/site.yaml" ]
 }
 
-# Makes what the lab's Pulumi state needs, once.
-prepare_lab_state() {
+# Makes what the lab's Pulumi state needs, once: with two passphrases, one state would be lost.
+prepare_lab_state() (
+	{ [ ! -d "$lab/pulumi" ] || [ ! -s "$lab/passphrase" ]; } || exit 0
+	locked "$lab/state"
+	umask 077
 	mkdir -p "$lab/pulumi"
-	chmod 700 "$lab/pulumi"
-	if [ ! -s "$lab/passphrase" ]; then
-		(umask 077 && head -c 24 /dev/urandom | base64 >"$lab/passphrase.new")
-		mv "$lab/passphrase.new" "$lab/passphrase"
-	fi
-}
+	[ ! -s "$lab/passphrase" ] || exit 0
+	head -c 24 /dev/urandom | base64 >"$lab/passphrase.new"
+	mv "$lab/passphrase.new" "$lab/passphrase"
+)
 
 # The lab builds etcd with Go. Asked for here, where a person is told how to cure its absence.
 add_go_to_path() {
