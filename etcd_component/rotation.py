@@ -92,10 +92,14 @@ def refusal(settings: Settings, *, signs: bool, trusted: bool) -> str | None:
 
 
 def _label(authority: Authority, settings: Settings) -> str:
-    """A CA's name among what is remembered: one that is given is another with other content."""
+    """A CA's name among what is remembered: one that is given is another with another certificate.
+
+    That is the first one, which signs; those above it may come later.
+    """
     if authority != GIVEN:
         return str(authority)
-    return f"given-{hashlib.sha256((settings.ca_cert or '').encode()).hexdigest()[:8]}"
+    signer = (settings.ca_cert or "").partition("-----END")[0]
+    return f"given-{hashlib.sha256(signer.encode()).hexdigest()[:8]}"
 
 
 def _listed(settings: Settings) -> str:

@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from etcd_component import ssh, versions
-from etcd_component.inventory import access, options, parameters
+from etcd_component.inventory import access, authorities, options, parameters
 from etcd_component.inventory.groups import Group, Host, Vars
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
 from etcd_component.inventory.site import Site
 from etcd_component.inventory.values import MAX_PORT, TICKS_PER_ELECTION, Said, address
 from etcd_component.mistake import Findings
-from etcd_component.model import GIVEN, Cluster, Instance, Node, Settings
+from etcd_component.model import Cluster, Instance, Node, Settings
 
 DEFAULT_CLUSTER: Final = "etcd"
 
@@ -70,6 +70,9 @@ def draft_cluster(group: Group, below: Vars, site: Site, findings: Findings) -> 
     seats = [_seat(name, host, {**below, **host.around}, site, findings) for host in group.hosts]
     draft = Draft(group, name, settings, [seat for seat in seats if seat])
     _check_archive_files(draft, vars_, findings)
+    draft.settings = authorities.examined(
+        draft.settings, [seat.instance for seat in draft.seats], vars_, findings
+    )
     return draft
 
 
@@ -128,48 +131,8 @@ def _settings(place: str, vars_: Vars, site: Site, findings: Findings) -> Settin
             "with etcd_install: upload it must be said",
             'write the archive\'s path here, such as "etcd-v{version}-linux-{arch}.tar.gz"',
         )
-    _check_authorities(place, settings, vars_, findings)
+    authorities.check(place, settings, vars_, findings)
     return settings
-
-
-def _check_authorities(place: str, settings: Settings, vars_: Vars, findings: Findings) -> None:
-    if any(
-        name in vars_ and getattr(settings, PARAMETERS[name].field or "") is None
-        for name in ("etcd_ca_trusted", "etcd_ca_signing")
-    ):
-        return  # What cannot be read is a mistake already.
-
-    def at(*names: str) -> str:
-        return next((vars_[name].place for name in names if name in vars_), f"{place}.vars")
-
-    trusted, signer = settings.authorities, settings.signer
-    listed = ", ".join(str(one) for one in trusted)
-    if len(trusted) > 1 and settings.ca_signing is None:
-        findings.wrong(
-            at("etcd_ca_trusted"),
-            f"it is not said which of the CAs {listed} signs",
-            "set etcd_ca_signing; until all members trust a new one, that is the old one",
-        )
-    elif signer not in trusted:
-        findings.wrong(
-            at("etcd_ca_signing"),
-            f"CA {signer} would sign, but only {listed} is trusted",
-            "put it into etcd_ca_trusted: a CA is trusted first, and signs in a later update",
-        )
-    elif signer == GIVEN and settings.ca_cert and "etcd_ca_key" not in vars_:
-        findings.wrong(
-            at("etcd_ca_cert"),
-            "this CA signs, but its key is missing",
-            "set etcd_ca_key, as a secret",
-        )
-    if GIVEN in trusted and "etcd_ca_cert" not in vars_:
-        findings.wrong(
-            at("etcd_ca_trusted"),
-            "no CA is given",
-            "set etcd_ca_cert, or take given out",
-        )
-    if settings.ca_key and "etcd_ca_cert" not in vars_:
-        findings.wrong(at("etcd_ca_key"), "it has no partner", "give etcd_ca_cert too, or neither")
 
 
 def _check_archive_files(draft: Draft, vars_: Vars, findings: Findings) -> None:

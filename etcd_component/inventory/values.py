@@ -433,7 +433,10 @@ def serials(value: Any) -> tuple[str, ...]:
 
 
 def pem(kind: str) -> Reader:
-    """PEM text of one kind: `CERTIFICATE` or `PRIVATE KEY`. Never repeated in a message."""
+    """PEM text of one kind: `CERTIFICATE` or `PRIVATE KEY`. Never repeated in a message.
+
+    What else a file has is left out: `EC PARAMETERS` before a key, text before a certificate.
+    """
     cure = f"give PEM text that starts with -----BEGIN {kind}-----"
 
     def read(value: Any) -> str:
@@ -441,9 +444,12 @@ def pem(kind: str) -> Reader:
             raise Wrong("it is not PEM text", cure)
         if "ENCRYPTED" in value:
             raise Wrong("the key is encrypted", "give it without a passphrase, as a secret")
-        if not re.search(rf"-----BEGIN [A-Z ]*{kind}-----\s.+\s-----END", value, re.DOTALL):
+        lines = "\n".join(line.strip() for line in value.splitlines())
+        block = rf"-----BEGIN ([A-Z ]*{kind})-----\n[^-]+\n-----END \1-----"
+        blocks = [one[0] for one in re.finditer(block, lines)]
+        if not blocks:
             raise Wrong(f"it is not a {kind.lower()} in PEM form", cure)
-        return value.strip() + "\n"
+        return "".join(f"{one}\n" for one in blocks)
 
     return read
 

@@ -15,6 +15,7 @@ from etcd_component.inventory.site import Site
 from etcd_component.inventory.values import Said
 from etcd_component.mistake import InvalidInventory, Mistake
 from etcd_component.model import Cluster
+from tests.authority import Authority, unlocked
 
 Read = Callable[..., tuple[tuple[Cluster, ...], tuple[str, ...]]]
 Mistakes = Callable[..., tuple[Mistake, ...]]
@@ -192,13 +193,13 @@ def test_a_setting_is_read(cluster: MakeCluster, name: str, written: Any, read_a
     assert getattr(cluster(**vars_).settings, field) == read_as
 
 
-PEM_CERT = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"
-PEM_KEY = "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----"
+AUTHORITY = Authority()
+PEM_CERT, PEM_KEY = AUTHORITY.pem, unlocked(AUTHORITY.key)
 
 
 def test_a_ca_of_ones_own_is_certificate_and_key(cluster: MakeCluster) -> None:
     settings = cluster(etcd_ca_cert=PEM_CERT, etcd_ca_key=PEM_KEY).settings
-    assert (settings.ca_cert, settings.ca_key) == (f"{PEM_CERT}\n", f"{PEM_KEY}\n")
+    assert (settings.ca_cert, settings.ca_key) == (PEM_CERT, PEM_KEY)
 
 
 BOTH = {"etcd_ca_cert": PEM_CERT, "etcd_ca_key": PEM_KEY}
@@ -437,7 +438,7 @@ def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
         ("etcd_ca_key", PEM_KEY, "it has no partner"),
         ("etcd_ca_cert", PEM_KEY, "it is not a certificate in PEM form"),
         ("etcd_ca_key", PEM_CERT, "it is not a private key in PEM form"),
-        ("etcd_ca_key", PEM_KEY.replace("EC", "ENCRYPTED"), "the key is encrypted"),
+        ("etcd_ca_key", PEM_KEY.replace("PRIVATE", "ENCRYPTED PRIVATE"), "the key is encrypted"),
         ("etcd_cert_days", 365, "valid for 365 days would be renewed 365 days before their end"),
         ("etcd_cert_renew_days", 1825, "would be renewed 1825 days before"),
         ("etcd_ca_days", 1824, "a CA valid for 1824 days cannot vouch for 1825 days"),
