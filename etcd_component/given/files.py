@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from etcd_component import backend, written
 from etcd_component.given.texts import CA, CERTIFICATE, KEY, Given, texts_of
+from etcd_component.suggestion import hint
 
 
 class CannotGive(Exception):  # noqa: N818 - the domain's word
@@ -64,9 +64,8 @@ def chosen(outputs: Mapping[str, Any], stack: str, name: str, cluster: str | Non
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"there is no client {name}; {meant}There are: {', '.join(names)}"
+    meant = hint(name, names, "")
+    return f"there is no client {name}; {meant + ' ' if meant else ''}There are: {', '.join(names)}"
 
 
 def _outputs(stack: str) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 What stands in one entry is read here with its own place, so that every mistake names its line.
 """
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -11,6 +10,7 @@ from etcd_component.inventory import values
 from etcd_component.inventory.values import Reader, Said, shown
 from etcd_component.mistake import Findings, Wrong
 from etcd_component.model import ROOT, Access, Client, Kind, Permission, Role, Scope, User
+from etcd_component.suggestion import hint
 
 _Entry = TypeVar("_Entry", Role, User, Client)
 
@@ -90,8 +90,7 @@ def check(vars_: Mapping[str, Said], findings: Findings) -> None:
 
 
 def _which_role(role: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(role, known, n=1)
-    return f"did you mean {near[0]}?" if near else "declare it in etcd_roles"
+    return hint(role, known, "declare it in etcd_roles")
 
 
 def _entries(
@@ -218,8 +217,7 @@ def _fields(said: Said, readers: Mapping[str, Reader], findings: Findings) -> di
         with findings.at(f"{said.place}.{field}"):
             if field not in readers:
                 known = False
-                near = difflib.get_close_matches(str(field), readers, n=1)
-                cure = f"did you mean {near[0]}?" if near else f"there are {_listed(readers)}"
+                cure = hint(field, readers, f"there are {_listed(readers)}")
                 raise Wrong("there is no such field", cure)
             found[field] = readers[field](values.plain(value))
     return found if known else None

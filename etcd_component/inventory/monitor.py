@@ -1,6 +1,5 @@
 """`etcd_monitor`: from what a person wrote to the monitor of the stack."""
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from etcd_component.inventory.site import Site
 from etcd_component.inventory.values import Reader, Said, shown
 from etcd_component.mistake import Findings, Wrong
 from etcd_component.model import Cluster, Instance, Monitor, Node
+from etcd_component.suggestion import hint
 
 ALERTS_PORT: Final = Monitor.alerts_port
 
@@ -130,9 +130,7 @@ def read(said: Said, clusters: Iterable[Cluster], site: Site, findings: Findings
 
 
 def _unknown(name: str) -> tuple[str, str]:
-    near = difflib.get_close_matches(name, FIELDS, n=1)
-    cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}"
-    return "there is no such field", cure
+    return "there is no such field", hint(name, FIELDS, f"there are {', '.join(FIELDS)}")
 
 
 def _check(monitor: Monitor, place: str, clusters: Iterable[Cluster], findings: Findings) -> None:

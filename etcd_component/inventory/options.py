@@ -1,6 +1,5 @@
 """etcd's own configuration keys: which a line of releases knows, which are left to people."""
 
-import difflib
 import functools
 import json
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from etcd_component.inventory.values import (
     whole,
 )
 from etcd_component.mistake import Wrong
+from etcd_component.suggestion import closest, hint
 
 _PARAMETER_OF: Final = MappingProxyType(
     {
@@ -174,8 +174,7 @@ def _check_gates(gates: str, minor: str) -> None:
     for gate in gates.split(","):
         name, _, state = gate.partition("=")
         if name.strip() not in known or state.strip() not in {"true", "false"}:
-            near = difflib.get_close_matches(name.strip(), known, n=1)
-            example = near[0] if near else known[0]
+            example = closest(name, known) or known[0]
             cure = f'write "{example}=true"; the gates are {", ".join(known)}'
             raise Wrong(f"etcd {minor} has no feature gate {shown(gate)}", cure)
 
@@ -194,8 +193,7 @@ def kind_of(minor: str, key: str) -> str:
 
 
 def _other_name(key: str, keys: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(key.replace("_", "-"), keys, n=1)
-    return f"did you mean {near[0]}?" if near else "take it out"
+    return hint(key, keys, "take it out")
 
 
 def feature_gates(minor: str) -> tuple[str, ...]:

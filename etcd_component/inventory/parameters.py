@@ -1,7 +1,6 @@
 """The parameters of the inventory: their names, where they belong, what values they take."""
 
 import dataclasses
-import difflib
 import enum
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,6 +9,7 @@ from etcd_component import versions
 from etcd_component.inventory import values
 from etcd_component.inventory.values import Reader, integer
 from etcd_component.mistake import Wrong
+from etcd_component.suggestion import closest
 
 
 class Level(enum.Enum):
@@ -183,9 +183,9 @@ def wrong_name(name: str) -> Wrong | None:
         return Wrong("this is no parameter any more", _RETIRED[name])
     plain = name.lower().replace("-", "_")
     ours = plain.startswith("etcd_")
-    near = difflib.get_close_matches(plain, PARAMETERS, n=1, cutoff=0.6 if ours else 0.87)
+    near = closest(name, PARAMETERS, typos_only=not ours)
     if near:
-        return Wrong("there is no such parameter", f"did you mean {near[0]}?")
+        return Wrong("there is no such parameter", f"did you mean {near}?")
     if ours:
         return Wrong(
             "there is no such parameter",

@@ -4,7 +4,6 @@ The stack's own settings win over those of the site file, which is named by `ETC
 holds the same keys.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from etcd_component.inventory import values, yamlfile
 from etcd_component.inventory.parameters import PARAMETERS
 from etcd_component.inventory.values import MAX_PORT, Reader, Said
 from etcd_component.mistake import Findings, InvalidInventory, Wrong
+from etcd_component.suggestion import hint
 
 NAMESPACE: Final = "etcd"
 """The project, and the namespace of its configuration keys."""
@@ -228,8 +228,7 @@ def _check_stack_names(environ: Mapping[str, str], findings: Findings) -> None:
 
 
 def _unknown_key(name: str) -> tuple[str, str]:
-    near = difflib.get_close_matches(name, KEYS, n=1)
-    cure = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(KEYS)}"
+    cure = hint(name, KEYS, f"the settings are {', '.join(KEYS)}")
     return "there is no such setting", cure
 
 

@@ -4,7 +4,6 @@ A reader raises Wrong, which says what is wrong and what to write instead.
 """
 
 import dataclasses
-import difflib
 import ipaddress
 import json
 import re
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from etcd_component import versions
 from etcd_component.mistake import Wrong
 from etcd_component.model import GIVEN, ROOT, Authority
+from etcd_component.suggestion import hint
 
 Reader = Callable[[Any], Any]
 """From what a person wrote to a value of the model. Raises Wrong."""
@@ -140,9 +140,8 @@ def choice(*words: str) -> Reader:
     def read(value: Any) -> str:
         if value in words:
             return str(value)
-        near = difflib.get_close_matches(str(value), words, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
-        raise Wrong(f"{shown(value)} is not one of {', '.join(words)}", hint)
+        cure = hint(value, words, f"write one of {', '.join(words)}")
+        raise Wrong(f"{shown(value)} is not one of {', '.join(words)}", cure)
 
     return read
 
@@ -198,10 +197,10 @@ def cluster_name(value: Any) -> str:
     if all(_LABEL.fullmatch(label) for label in name.split(".")):
         return name
     better = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
-    hint = f', such as "{better}"' if better and _LABEL.fullmatch(better) else ""
+    example = f', such as "{better}"' if better and _LABEL.fullmatch(better) else ""
     raise Wrong(
         f"{shown(name)} is not a DNS name",
-        f"use lower-case letters, digits and hyphens between them{hint}",
+        f"use lower-case letters, digits and hyphens between them{example}",
     )
 
 
