@@ -129,7 +129,7 @@ def whole(value: Any) -> int | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9]\d*)", value.strip()):
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(0|[1-9][0-9]{0,18})", value.strip()):
         return int(value)
     return value if isinstance(value, int) else None
 
@@ -148,10 +148,12 @@ def choice(*words: str) -> Reader:
 
 def size(value: Any) -> int:
     """Bytes, as a number or with KiB, MiB or GiB."""
-    found = re.fullmatch(r"(\d+) ?(|KiB|MiB|GiB)", str(value).strip())
-    if isinstance(value, bool) or not found:
+    written = str(value).strip()
+    unit = next((unit for unit in _SIZES if unit and written.endswith(unit)), "")
+    number = whole(written.removesuffix(unit).strip() if unit else value)
+    if number is None or number < 0:
         raise Wrong(f"{shown(value)} is not a size", 'write bytes, or a size such as "8GiB"')
-    amount = int(found[1]) * _SIZES[found[2]]
+    amount = number * _SIZES[unit]
     smallest, largest = 16 * _SIZES["MiB"], 100 * _SIZES["GiB"]
     if not smallest <= amount <= largest:
         raise Wrong(f"{shown(value)} is not between 16MiB and 100GiB", "choose one, such as 8GiB")
@@ -160,7 +162,7 @@ def size(value: Any) -> int:
 
 def nanoseconds(value: str) -> int | None:
     """A duration as Go writes it (`1h30m`), None if it is none."""
-    parts = re.findall(r"(\d+)(ns|us|ms|s|m|h)", value)
+    parts = re.findall(r"([0-9]{1,18})(ns|us|ms|s|m|h)", value)
     if not parts or "".join(number + unit for number, unit in parts) != value:
         return None
     return sum(int(number) * _DURATION_NS[unit] for number, unit in parts)
