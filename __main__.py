@@ -10,15 +10,16 @@ signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import json
 import sys
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import pulumi
 
 from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load, previous
 from etcd_component.banner import Banners
+from etcd_component.changes import planned
 from etcd_component.departures import departures
-from etcd_component.model import Cluster
+from etcd_component.inventory import Plan
 from etcd_component.plaintext import plain_secrets
 from etcd_component.stack_traces import left_out_of_the_state
 
@@ -34,18 +35,23 @@ def stack_value(key: str) -> Any:
     return json.loads(text) if key in {"inventory", "etcd_monitor"} else text
 
 
-def announce(clusters: Sequence[Cluster]) -> None:
-    """Say who leaves, and refuse what would take away more than was meant."""
-    found = departures(previous.found(), clusters)
+def announce(plan: Plan) -> None:
+    """Say what changes and who leaves, and refuse what would take away more than was meant."""
+    before = previous.found()
+    found = departures(before, plan.clusters)
     if found.refusals:
         raise InvalidInventory(found.refusals)
-    for sentence in found.leaving:
-        pulumi.warn(sentence)
     if found.unknown:
         pulumi.warn(found.unknown)
-    if pulumi.runtime.is_dry_run():
-        for sentence in found.safeguards:
-            pulumi.info(sentence)
+    if not pulumi.runtime.is_dry_run():
+        for sentence in found.leaving:
+            pulumi.warn(sentence)
+        return
+    if text := planned(before, plan.clusters, plan.monitor, found.leaving, datetime.now(UTC)):
+        # Data that go are worth a warning.
+        (pulumi.warn if found.leaving else pulumi.info)(text)
+    for sentence in found.safeguards:
+        pulumi.info(sentence)
 
 
 def main() -> None:
@@ -53,7 +59,7 @@ def main() -> None:
     previous.begin()
     try:
         plan = load(stack_value, os.environ)
-        announce(plan.clusters)
+        announce(plan)
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None
     banners = Banners(plan)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from etcd_component.changes.words import listed
 from etcd_component.mistake import Mistake
 from etcd_component.model import Cluster
 from etcd_component.previous import Instance, Previous
@@ -99,7 +100,7 @@ def _renamed(previous: Previous, wanted: Sequence[Cluster]) -> Iterable[Mistake]
             yield Mistake(
                 f"cluster {name}",
                 f"the inventory has it no more, and a new cluster {cluster.name} on its"
-                f" {_listed(shared)}: {name} would be destroyed, its data included, and"
+                f" {listed(shared)}: {name} would be destroyed, its data included, and"
                 f" {cluster.name} begin empty",
                 f"put etcd_cluster: {name} back: a cluster cannot be renamed; to have an empty"
                 f" {cluster.name} instead, delete {name} first, {first}, and add it then",
@@ -141,7 +142,7 @@ def _protected(
         kept = [one for one in instances if one.protected and not one.lost]
         if f"cluster {name}" in refused or not kept or {one.address for one in kept} & refused:
             continue
-        what = "it" if name in vanished else _listed([one.name for one in kept])
+        what = "it" if name in vanished else listed([one.name for one in kept])
         yield Mistake(
             f"cluster {name}",
             f"the inventory has {what} no more, and etcd_safeguard protects {what}",
@@ -189,7 +190,7 @@ def _fate(instances: Sequence[Instance], *, removes: bool) -> str:
     if len(directories) > 1:
         directories = [f"{one.data_dir} on {one.address}" for one in instances if one.data_dir]
     whose = "their" if len(instances) > 1 else "its"
-    where = f" in {_listed(directories)}" if directories else ""
+    where = f" in {listed(directories)}" if directories else ""
     if removes:
         return f"{whose} data{where} are deleted (etcd_rm_data)"
     return f"{whose} data{where} are kept (etcd_rm_data: false)"
@@ -237,14 +238,8 @@ def _vanished(previous: Previous, wanted: Iterable[Cluster]) -> dict[str, list[I
 
 
 def _named(instances: Sequence[Instance]) -> str:
-    return _listed([f"{one.name} ({one.address or 'address unknown'})" for one in instances])
+    return listed([f"{one.name} ({one.address or 'address unknown'})" for one in instances])
 
 
 def _verb(instances: Sequence[Instance], verb: str) -> str:
     return verb if len(instances) > 1 else f"{verb}s"
-
-
-def _listed(words: Sequence[str]) -> str:
-    if len(words) < 2:  # noqa: PLR2004
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"

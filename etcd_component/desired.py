@@ -39,11 +39,17 @@ def member(
 
 
 def access(cluster: Cluster, done: Sequence[pulumi.Resource]) -> pulumi.Output[dict[str, Any]]:
-    """Of a cluster: roles with their permissions, and users with their roles.
+    """Of a cluster, see `access_document`.
 
     Known once all in `done` are: what an update has not got to yet is no drift.
     """
-    document = {
+    document = access_document(cluster)
+    return pulumi.Output.all(*(one.urn for one in done)).apply(lambda _: document)
+
+
+def access_document(cluster: Cluster) -> dict[str, Any]:
+    """Roles with their permissions, and users with their roles."""
+    return {
         "schema": SCHEMA,
         "roles": {
             role.name: [[one.access, one.scope, one.key, one.range_end] for one in role.permissions]
@@ -51,4 +57,3 @@ def access(cluster: Cluster, done: Sequence[pulumi.Resource]) -> pulumi.Output[d
         },
         "users": {user.name: list(user.roles) for user in cluster.all_users},
     }
-    return pulumi.Output.all(*(one.urn for one in done)).apply(lambda _: document)

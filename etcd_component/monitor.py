@@ -11,7 +11,7 @@ from etcd_component import contact, packing, pki
 from etcd_component.cluster import EtcdCluster
 from etcd_component.model import Cluster
 from etcd_component.model import Monitor as Model
-from etcd_component.monitoring import Watched, bundle, units
+from etcd_component.monitoring import Watched, bundle, configuration, units
 from etcd_component.remote import Machine, in_name, remember
 from etcd_component.root import generated_password
 
@@ -53,7 +53,7 @@ class Monitor(pulumi.ComponentResource):
             ).output
             self._listener = pki.listener(model, self)
         plain = [Watched.of(one, "", "", "") for one, _ in clusters]
-        config = self._config(plain)
+        config = _sections(configuration.files(model, plain))
         made = [one for _, one in clusters]
         # Nothing is done before the clusters are: a monitor that fails must hold up none of them.
         checked = self._check_machine(made)
@@ -172,16 +172,6 @@ class Monitor(pulumi.ComponentResource):
             # Not secret: a preview shows which targets and rules change.
             stdin=config,
             opts=self._child([checked]),
-        )
-
-    def _config(self, plain: Sequence[Watched]) -> str:
-        return _sections(
-            {
-                units.STORE: units.store(self._model),
-                units.ALERTS: units.alerts(self._model),
-                "url": f"{self._model.own_url}\n",
-                **bundle.config(plain, units.AT),
-            }
         )
 
     def _serve(

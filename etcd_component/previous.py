@@ -99,6 +99,10 @@ class Previous:
     """The clusters that `etcd_safeguard` protects."""
     commands: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
     """Remote Commands by logical name."""
+    outputs: Mapping[tuple[str, str], Mapping[str, Any]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """What all other resources have put out, less secrets, by type and logical name."""
 
     def command(self, name: str) -> Command | None:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
@@ -150,6 +154,13 @@ def parse(exported: str) -> Previous:
         instances=MappingProxyType(instances),
         protected=frozenset(name.removesuffix("-safeguard") for name in safeguards),
         commands=MappingProxyType(commands),
+        outputs=MappingProxyType(
+            {
+                (one["type"], _name(one["urn"])): _readable(one.get("outputs") or {})
+                for one in there
+                if one.get("type") != _COMMAND
+            }
+        ),
     )
 
 

@@ -33,7 +33,7 @@ def follow(
     """
     settings = cluster.settings
     this_run = secrets.token_hex(8)
-    names = [_label(one, settings) for one in settings.authorities]
+    names = [label(one, settings) for one in settings.authorities]
 
     def note(name: str, after: Sequence[pulumi.Resource]) -> _Note:
         done = pulumi.ResourceOptions(depends_on=list(after))
@@ -46,7 +46,7 @@ def follow(
 
     notes = [
         note("certified", [*certified, *rolled_out]),
-        note(f"ca-{_label(settings.signer, settings)}-signs", certified),
+        note(f"ca-{label(settings.signer, settings)}-signs", certified),
     ]
     if len(names) > 1:
         notes.append(note(f"ca-{'-'.join(names)}-trusted", rolled_out))
@@ -91,7 +91,7 @@ def refusal(settings: Settings, *, signs: bool, trusted: bool) -> str | None:
     )
 
 
-def _label(authority: Authority, settings: Settings) -> str:
+def label(authority: Authority, settings: Settings) -> str:
     """A CA's name among what is remembered: one that is given is another with another certificate.
 
     That is the first one, which signs; those above it may come later.

@@ -53,6 +53,13 @@ def _resource(one: Registered, stdout: str) -> dict[str, Any]:
         found["protect"] = True
     if one.retain_on_delete:
         found["retainOnDelete"] = True
+    if not found["custom"]:
+        found["outputs"] = one.outputs
+    elif one.type.startswith("tls:"):
+        # As the recording's provider makes them.
+        kinds = ("privateKeyPem", "publicKeyPem", "certPem")
+        made = {name: f"{name} of {one.name}\n" for name in kinds}
+        found["outputs"] = {**found["inputs"], **made, "privateKeyPem": ENCRYPTED}
     if one.type == "command:remote:Command":
         found["outputs"] = {**found["inputs"], "stdout": stdout, "stderr": ""}
     if one.type == "pulumi:index:Stash":
