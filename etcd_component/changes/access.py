@@ -73,10 +73,11 @@ def _passwords(previous: Previous, cluster: Cluster, users: set[str]) -> Iterato
         for one in cluster.all_users
         if one.password is None
         and one.name in users
-        and not previous.command(f"{cluster.name}-password-{one.name}-{one.password_generation}")
+        and f"{cluster.name}-password-{one.name}-{one.password_generation}"
+        not in previous.remembered
     ]
     root = cluster.settings.root_password_generation
-    if root > 1 and not previous.command(f"{cluster.name}-root-password-{root}"):
+    if root > 1 and f"{cluster.name}-root-password-{root}" not in previous.remembered:
         changed.insert(0, "root's")
     if changed:
         passwords = "passwords change" if changed[1:] else "password changes"

@@ -82,7 +82,7 @@ def _authorities_before(previous: Previous, cluster: str) -> dict[str, str]:
     noted = re.compile(
         rf"{re.escape(cluster)}-ca-(?:\S*-)?(given-[0-9a-f]{{8}})-\S*(?:signs|trusted)"
     )
-    given = [found[1] for name in previous.commands if (found := noted.fullmatch(name))]
+    given = [found[1] for name in previous.remembered if (found := noted.fullmatch(name))]
     return {one: _named(int(one)) for one in numbers} | {one: _named(GIVEN) for one in given}
 
 
