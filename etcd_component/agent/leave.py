@@ -44,7 +44,7 @@ def run(run: Run) -> None:
         session.choose(decision.urls)
         _be_removed(session, instance)
     else:
-        say(f"{instance.name}: the last member")
+        say(f"{instance.name}: has not joined, so there is nothing to leave")
     _stop(instance)
 
 

@@ -44,14 +44,21 @@ def test_a_learner_leaves(cluster: Cluster) -> None:
     assert not two.is_active(2)
 
 
-def test_the_last_member_just_stops(cluster: Cluster) -> None:
+def test_the_last_member_does_not_leave(cluster: Cluster) -> None:
+    """Only a replaced or targeted resource demands that; a destroy takes a cluster as a whole."""
     two = cluster(2).found()
     assert "removed" in two.leave(2).stdout
     assert two.roles() == {"etcd-1": "voter"}
 
     # It knows that nobody else is there, although there was.
-    assert "etcd-1: the last member" in two.leave(1).stdout
-    assert not two.is_active(1)
+    refused = two.leave(1, check=False)
+    assert refused.returncode == 1
+    assert "it is the only member" in refused.stderr
+    assert two.is_active(1)
+    assert has_data(two, 1)
+    two.stop(1)
+    assert "it is the only member" in two.leave(1, check=False).stderr
+    assert has_data(two, 1)
 
 
 def test_the_only_voter_does_not_leave_its_learner(cluster: Cluster) -> None:

@@ -28,7 +28,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Stop:
-    """Nobody else is there to be asked: it stops as the last one."""
+    """It never joined, so nobody counts on it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ def how_to_leave(seen: Surroundings) -> Ask | Stop | Refuse:
             f"{seen.name} cannot leave: it does not answer, and {seen.peers_file}, where the other"
             " members are noted, is missing, so nobody can be asked. Nothing was removed. Have it"
             f" run (`systemctl restart {seen.unit}`) and run this again"
+        )
+    if seen.has_joined:
+        return Refuse(
+            f"{seen.name} cannot leave: it is the only member, and the cluster ends with it."
+            " Nothing was removed. Leave it out of --target and --replace; to take the cluster"
+            " down as a whole, run `pulumi destroy`"
         )
     return Stop()
 

@@ -62,23 +62,28 @@ def test_nobody_leaves_whose_others_do_not_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "stops"),
+    ("changes", "why_not"),
     [
-        ({}, True),
-        ({"answers": False}, True),
-        ({"peers_noted": False}, True),
-        ({"answers": False, "peers_noted": False}, False),
-        # One that never joined has nobody who counts on it.
-        ({"answers": False, "peers_noted": False, "has_joined": False}, True),
+        ({}, "it is the only member"),
+        ({"answers": False}, "it is the only member"),
+        ({"peers_noted": False}, "it is the only member"),
+        (
+            {"answers": False, "peers_noted": False},
+            "/etc/etcd/etcd/peers, where the other members are noted, is missing",
+        ),
     ],
 )
-def test_one_that_knows_of_nobody_is_the_last_only_if_it_can_know(
-    changes: dict[str, bool], stops: bool
-) -> None:
+def test_the_only_member_does_not_leave(changes: dict[str, bool], why_not: str) -> None:
     found = how_to_leave(replace(ALONE, **changes))  # type: ignore[arg-type]
-    assert isinstance(found, Stop if stops else Refuse)
-    if isinstance(found, Refuse):
-        assert "/etc/etcd/etcd/peers, where the other members are noted, is missing" in found.reason
+    assert isinstance(found, Refuse)
+    assert why_not in found.reason
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_one_that_never_joined_stops(answers: bool) -> None:
+    """Nobody counts on it."""
+    found = how_to_leave(replace(ALONE, has_joined=False, answers=answers, peers_noted=False))
+    assert found == Stop()
 
 
 def observed(healthy: int, ill: int, learners: int = 0) -> list[Observed]:
