@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from etcd_component.agent import (
     downgrade,
+    drift,
     files,
     membership,
     old_entries,
@@ -84,10 +85,10 @@ class Rollout:
     def do(self) -> None:
         """Raises Refusal."""
         name, paths = self.instance.name, self.paths
+        self._compare_files()
         if self.run.options.repair:
             # Now all files are as the stack says.
             files.atomic_write(paths.repaired, f"{self.run.options.repair}\n")
-        self._report_changes_by_hand()
         if software.is_linked(paths, self.version) and start.runs_what_the_files_say(paths):
             readiness.await_member(self.run, self.instance, self.client, self.run.waits.start)
             self._use_new_peer_url()
@@ -101,15 +102,25 @@ class Rollout:
             self._restart_safely()
         files.remove(paths.former_configuration)
 
-    def _report_changes_by_hand(self) -> None:
-        paths, declared = self.paths, self.run.options.to
+    def _compare_files(self) -> None:
+        """Warn of changes by hand. Raises Refusal where the files are not this update's."""
+        name, paths, declared = self.instance.name, self.paths, self.run.options.to
         if not declared:
             return
-        if declared != start.fingerprint(paths) or (
-            software.is_linked(paths, self.version) and not is_composed(paths)
+        differs = declared != start.fingerprint(paths)
+        if differs and (
+            drift.is_as_put(paths, "config", "tls")
+            or start.repair_is_asked(paths, self.run.options)
         ):
+            # Once this update had passed, no later one would restart it.
+            refuse(
+                f"{name} is not restarted: the files on this machine are those of an earlier"
+                f" update, because {name}-config or {name}-tls was left out of this one (--target,"
+                " --exclude). Run `pulumi up` without these options"
+            )
+        if differs or (software.is_linked(paths, self.version) and not is_composed(paths)):
             warn(
-                f"{self.instance.name}: {paths.configuration}, {paths.unit_file} or"
+                f"{name}: {paths.configuration}, {paths.unit_file} or"
                 f" {paths.pki}/ca.crt was changed by hand; `make status` says what, and a raised"
                 " etcd_repair puts it back"
             )

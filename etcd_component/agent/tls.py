@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _REQUIRED = ("ca.crt", "server.crt", "server.key")
 _IF_SIGNED = ("token.pub", "token.key")
 """Tokens are signed only where the stack wants it."""
-_NOTED = (*_REQUIRED, "revoked.crl")
+_NOTED = (*_REQUIRED, "revoked.crl", *_IF_SIGNED)
 _STAYS = "the certificate in use stays"
 
 
@@ -57,7 +57,8 @@ def run(run: Run) -> None:
     # Somebody may have linked a directory of their own there.
     if last.startswith("pki-") and "/" not in last:
         _discard(paths.etc / last)
-    note_as_put(paths, "tls", (paths.pki / name for name in _NOTED))
+    there = (paths.pki / name for name in _NOTED if (paths.pki / name).exists())
+    note_as_put(paths, "tls", there)
     refused = f"; refused are {', '.join(run.options.revoked)}" if run.options.revoked else ""
     say(f"certificate and key are in {paths.pki}{refused}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etcd_component.agent import rollout
+from etcd_component.agent import drift, rollout
 from etcd_component.agent.decide.gate import Pass
 from etcd_component.agent.decide.version import Survey, Surveyed
 from etcd_component.agent.instance import Instance
@@ -299,6 +299,19 @@ def test_a_configuration_that_was_edited_is_reported(
     steps.up_to_date = True
     steps.do(to="0123456789ab")
     assert "was changed by hand" in capsys.readouterr().out
+
+
+def test_a_rollout_without_the_files_that_it_is_for_is_refused(steps: Steps) -> None:
+    """As with `--target`: the update after it would find nothing to do, and restart nobody."""
+    steps.up_to_date = True
+    one = instance()
+    one.paths.settings.write_text("name: etcd-1\n")
+    for step in ("config", "tls"):
+        drift.note_as_put(one.paths, step, [one.paths.settings])
+    with pytest.raises(Refusal, match="etcd-1-config or etcd-1-tls was left out"):
+        steps.do(of=one, to="ba9876543210")
+    assert steps.noted == []
+    steps.do(of=one, to="0123456789ab")
 
 
 # ---- another peer port
