@@ -11,6 +11,7 @@ signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pulumi
@@ -20,6 +21,7 @@ from etcd_component.banner import Banners
 from etcd_component.changes import planned
 from etcd_component.departures import departures
 from etcd_component.inventory import Plan
+from etcd_component.inventory.stackfile import as_written
 from etcd_component.plaintext import plain_secrets
 from etcd_component.stack_traces import left_out_of_the_state
 
@@ -58,7 +60,7 @@ def main() -> None:
     """Make every cluster of the stack; touch nothing while the inventory has a mistake."""
     previous.begin()
     try:
-        plan = load(stack_value, os.environ)
+        plan = load(as_written(stack_value, pulumi.get_stack(), Path.cwd()), os.environ)
         announce(plan)
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None

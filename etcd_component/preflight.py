@@ -15,6 +15,7 @@ from typing import Any
 
 from etcd_component import backend, contact
 from etcd_component.inventory import load
+from etcd_component.inventory.stackfile import as_written
 from etcd_component.model import Cluster, Instance
 from etcd_component.status import CannotRead, machines
 from etcd_component.status.facts import NotLookedAt
@@ -52,7 +53,8 @@ def preflight(stack: str, environ: Mapping[str, str]) -> list[Result]:
         values = backend.configuration(stack)
     except backend.NoAnswer as reason:
         raise CannotRead(str(reason)) from None
-    clusters = load(lambda key: _value(values, key), environ).clusters
+    get = as_written(lambda key: _value(values, key), stack, Path.cwd())
+    clusters = load(get, environ).clusters
     wanted = [(cluster, one) for cluster in clusters for one in cluster.instances if not one.lost]
     owners = _owners(stack)
     with (

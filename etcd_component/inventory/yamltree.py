@@ -131,29 +131,33 @@ class Reader:
         return scalar(node)
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        own: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                # What stands first wins.
-                merged = {**self._merged(value_node), **merged}
-                continue
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise Unreadable(_line(key_node), "a key is a mapping or list", _QUOTE)
-            if key_node.value in own:
-                self.twice.append((key_node.value, _line(key_node)))
-            own[key_node.value] = self.value(value_node)
-        return {**merged, **own}
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != _MERGE and isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.twice.append((key.value, _line(key)))
+                seen.add(key.value)
+        return {key: self.value(one) for key, one in entries(node).items()}
 
-    def _merged(self, node: yaml.Node) -> dict[str, Any]:
-        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        found: dict[str, Any] = {}
-        for source in sources:
-            if not isinstance(source, yaml.MappingNode):
-                cure = "write the alias of a mapping, such as `<<: *defaults`"
-                raise Unreadable(_line(source), "<< merges mappings, and this is none", cure)
-            found = {**self.value(source), **found}
-        return found
+
+def entries(node: yaml.MappingNode) -> dict[str, yaml.Node]:
+    """What stands below each key, with what `<<` merges. Raises Unreadable."""
+    merged: dict[str, yaml.Node] = {}
+    own: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for source in sources:
+                if not isinstance(source, yaml.MappingNode):
+                    cure = "write the alias of a mapping, such as `<<: *defaults`"
+                    raise Unreadable(_line(source), "<< merges mappings, and this is none", cure)
+                # What stands first wins.
+                merged = {**entries(source), **merged}
+        elif isinstance(key, yaml.ScalarNode):
+            own[key.value] = value
+        else:
+            raise Unreadable(_line(key), "a key is a mapping or list", _QUOTE)
+    return {**merged, **own}
 
 
 def scalar(node: yaml.Node) -> str | int | float | bool | None:
@@ -164,13 +168,21 @@ def scalar(node: yaml.Node) -> str | int | float | bool | None:
         return None
     if kind == "bool" and written.lower() in {"true", "false"}:
         return written.lower() == "true"
-    found = _NUMBER.fullmatch(written) if kind in {"int", "float"} else None
+    found = number(written) if kind in {"int", "float"} else None
+    return written if found is None else found
+
+
+def number(written: str) -> int | float | None:
+    """The decimal number that a text is; None if it is none, or could mean another number."""
+    found = _NUMBER.fullmatch(written)
     if found is None:
-        return written
+        return None
     if not found["fraction"]:
         return int(written)
-    # 3.10 is a version and not 3.1.
-    return float(written) if str(float(written)) == written else written
+    value = float(written)
+    if str(value) != written:
+        return None  # 3.10 is a version and not 3.1.
+    return int(value) if value.is_integer() else value
 
 
 def _check_tag(node: yaml.Node, *kinds: str) -> None:

@@ -101,7 +101,7 @@ def test_names_of_others_are_compared_by_their_typing_errors_alone(written: str)
     assert closest(written, PARAMETERS, typos_only=True) is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), max_size=4, unique=True))
 def test_a_guess_is_one_of_the_known_names(written: str, known: list[str]) -> None:
     assert closest(written, known) in {None, *known}
