@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+from pulumi_command import remote
 
-from etcd_component import absence, access, desired, rotation
+from etcd_component import absence, access, desired, outcome, rotation
 from etcd_component.client import Client
 from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
@@ -81,11 +82,10 @@ class EtcdCluster(pulumi.ComponentResource):
             for name, one in instances.items()
         }
         done: list[pulumi.Resource] = [*removed, *members.values()]
-        rolled_out: list[pulumi.Resource] = []
-        for one in instances.values():
-            rolled_out.append(one.roll_out(after=[*done, *rolled_out]))
-        done += rolled_out
-        absence.tell(model, members, rolled_out)
+        rollouts = _roll_out(instances, after=done)
+        done += rollouts.values()
+        absence.tell(model, members, [*rollouts.values()])
+        outcome.tell(model, members, rollouts)
         done.append(
             access.switch_on(
                 model, owner, root.login, pulumi.ResourceOptions(parent=self, depends_on=done)
@@ -124,7 +124,7 @@ class EtcdCluster(pulumi.ComponentResource):
                 *certified,
                 *(one.resource for one in (self.client, self.watcher, *self.clients.values())),
             ],
-            rolled_out=rolled_out,
+            rolled_out=[*rollouts.values()],
             opts=child,
         )
         Safeguard(
@@ -221,6 +221,16 @@ def by_cluster(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     """
     names = next(iter(outputs.values()), {})
     return {name: {cluster: own[name] for cluster, own in outputs.items()} for name in names}
+
+
+def _roll_out(
+    instances: Mapping[str, Instance], after: Sequence[pulumi.Resource]
+) -> dict[str, remote.Command]:
+    """One member after another."""
+    rollouts: dict[str, remote.Command] = {}
+    for name, one in instances.items():
+        rollouts[name] = one.roll_out(after=[*after, *rollouts.values()])
+    return rollouts
 
 
 def _first(known: Sequence[str]) -> str:

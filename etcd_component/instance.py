@@ -284,7 +284,7 @@ class Instance(pulumi.ComponentResource):
             opts=self._child(self._files, pulumi.ResourceOptions(ignore_changes=["create"])),
         )
 
-    def roll_out(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+    def roll_out(self, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Restart the member behind the health gates, once all in `after` are done."""
         settings = self._belonging.cluster.settings
         pki = self._belonging.pki

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etcd_component import desired
+from etcd_component.changes.recorded import is_remembered
 from etcd_component.changes.words import listed
 from etcd_component.model import Cluster
 from etcd_component.previous import Previous
@@ -73,11 +74,12 @@ def _passwords(previous: Previous, cluster: Cluster, users: set[str]) -> Iterato
         for one in cluster.all_users
         if one.password is None
         and one.name in users
-        and f"{cluster.name}-password-{one.name}-{one.password_generation}"
-        not in previous.remembered
+        and not is_remembered(
+            previous, f"{cluster.name}-password-{one.name}-{one.password_generation}"
+        )
     ]
     root = cluster.settings.root_password_generation
-    if root > 1 and f"{cluster.name}-root-password-{root}" not in previous.remembered:
+    if root > 1 and not is_remembered(previous, f"{cluster.name}-root-password-{root}"):
         changed.insert(0, "root's")
     if changed:
         passwords = "passwords change" if changed[1:] else "password changes"

@@ -7,6 +7,7 @@ from etcd_component.agent.files import sections
 from etcd_component.previous import Command, Previous
 
 KEY = "tls:index/privateKey:PrivateKey"
+STASH = "pulumi:index:Stash"
 CERTIFICATE = "tls:index/locallySignedCert:LocallySignedCert"
 AUTHORITY = "tls:index/selfSignedCert:SelfSignedCert"
 
@@ -35,3 +36,8 @@ def output(previous: Previous, kind: str, name: str, key: str) -> str:
     """An output of a resource that is text; empty where there is none."""
     value = previous.outputs.get((kind, name), {}).get(key)
     return value if isinstance(value, str) else ""
+
+
+def is_remembered(previous: Previous, name: str) -> bool:
+    """Whether a value of that name is kept, see `remote.remember`."""
+    return (STASH, name) in previous.outputs

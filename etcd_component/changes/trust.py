@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from etcd_component import rotation
-from etcd_component.changes.recorded import AUTHORITY, CERTIFICATE, KEY, options, output
+from etcd_component.changes.recorded import (
+    AUTHORITY,
+    CERTIFICATE,
+    KEY,
+    STASH,
+    options,
+    output,
+)
 from etcd_component.changes.words import listed
 from etcd_component.model import GIVEN, Authority, Cluster
 from etcd_component.previous import Previous
@@ -82,7 +89,11 @@ def _authorities_before(previous: Previous, cluster: str) -> dict[str, str]:
     noted = re.compile(
         rf"{re.escape(cluster)}-ca-(?:\S*-)?(given-[0-9a-f]{{8}})-\S*(?:signs|trusted)"
     )
-    given = [found[1] for name in previous.remembered if (found := noted.fullmatch(name))]
+    given = [
+        found[1]
+        for kind, name in previous.outputs
+        if kind == STASH and (found := noted.fullmatch(name))
+    ]
     return {one: _named(int(one)) for one in numbers} | {one: _named(GIVEN) for one in given}
 
 
