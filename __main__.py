@@ -19,6 +19,7 @@ import pulumi
 from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load, previous
 from etcd_component.banner import Banners
 from etcd_component.changes import planned
+from etcd_component.changes.refused import foreseen
 from etcd_component.departures import departures
 from etcd_component.inventory import Plan
 from etcd_component.inventory.stackfile import as_written
@@ -49,6 +50,8 @@ def announce(plan: Plan) -> None:
         for sentence in found.leaving:
             pulumi.warn(sentence)
         return
+    if refusals := foreseen(before, plan.clusters):
+        raise InvalidInventory(refusals)
     if text := planned(before, plan.clusters, plan.monitor, found.leaving, datetime.now(UTC)):
         # Data that go are worth a warning.
         (pulumi.warn if found.leaving else pulumi.info)(text)

@@ -63,6 +63,9 @@ def test_a_cluster_goes_up_and_down_through_all_minors_and_loses_no_acknowledged
     before = processes(nodes, 3)
 
     stack.edit(etcd_version="3.7.3")
+    foreseen = stack.preview(check=False)
+    assert foreseen.status != 0
+    assert "etcd 3.5.35 does not become 3.7.3: etcd goes from one minor version" in foreseen.text
     refused = stack.up(check=False)
     assert refused.status != 0
     assert "etcd goes from one minor version to the next, never over one" in refused.text
