@@ -108,11 +108,6 @@ class Previous:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
         return self.commands.get(name)
 
-    @property
-    def remembered(self) -> frozenset[str]:
-        """The logical names of the values that are remembered, such as `etcd-genesis`."""
-        return frozenset(name for kind, name in self.outputs if kind == _STASH)
-
     def binds(self, name: str) -> bool:
         """Whether what is recorded of an instance holds for ever.
 
