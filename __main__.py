@@ -1,5 +1,5 @@
 """The Pulumi program: stack configuration -> model -> clusters and monitor -> outputs."""
-# ruff: noqa: E402 - the handler comes first
+# ruff: noqa: E402 - the handler comes first, and what takes time by itself
 
 import os
 import signal
@@ -7,6 +7,11 @@ import signal
 # An engine that gives a run up interrupts the program. Python would end with its tracebacks, below
 # the error that a person should read.
 signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+from etcd_component import previous
+
+# The state is read while the rest is imported, which takes as long.
+previous.begin()
 
 import json
 import sys
@@ -16,7 +21,7 @@ from typing import Any, NoReturn
 
 import pulumi
 
-from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load, previous
+from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load
 from etcd_component.banner import Banners
 from etcd_component.changes import planned
 from etcd_component.changes.refused import foreseen
@@ -61,7 +66,6 @@ def announce(plan: Plan) -> None:
 
 def main() -> None:
     """Make every cluster of the stack; touch nothing while the inventory has a mistake."""
-    previous.begin()
     try:
         plan = load(as_written(stack_value, pulumi.get_stack(), Path.cwd()), os.environ)
         announce(plan)
