@@ -72,6 +72,24 @@ def command_line(words: Sequence[str], options: Sequence[str | Sequence[str]] = 
     return " \\\n  ".join(" ".join(map(quoted, line)) for line in [words, *lines])
 
 
+_SUDO = ("sudo", "-n")
+
+
+def as_root(*, sudo: bool) -> Sequence[str]:
+    """The words that a command line begins with, for a login that is not root's."""
+    return _SUDO if sudo else ()
+
+
+def without_sudo(line: str) -> str:
+    """A command line as root's login has it, whose ever it is."""
+    return line.removeprefix(f"{' '.join(_SUDO)} ")
+
+
+def with_sudo(line: str, *, sudo: bool) -> str:
+    """A command line as a login has it that is root's or, with `sudo`, is not."""
+    return " ".join([*as_root(sudo=sudo), without_sudo(line)])
+
+
 def loaded(words: Sequence[str], *, sudo: bool = False) -> tuple[str, bytes]:
     """How a machine runs this checkout's `etcd-node WORDS` and keeps nothing of it.
 
@@ -80,8 +98,7 @@ def loaded(words: Sequence[str], *, sudo: bool = False) -> tuple[str, bytes]:
     """
     program = packing.agent()
     loader = _LOADER.format(name="etcd-node", size=len(program))
-    root = ("sudo", "-n") if sudo else ()
-    return command_line([*root, "python3", "-ISXutf8", "-c", loader, *words]), program
+    return command_line([*as_root(sudo=sudo), "python3", "-ISXutf8", "-c", loader, *words]), program
 
 
 def log_in(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import packing
+from etcd_component import contact, packing
 from etcd_component.model import Cluster, Instance
 
 SCHEMA = 1
@@ -19,7 +19,10 @@ SCHEMA = 1
 def member(
     model: Instance, cluster: Cluster, owner: pulumi.Output[str], rollout: pulumi.Output[str]
 ) -> dict[str, Any]:
-    """Of an instance. `rollout` is its rollout's command line: is it in the state, it was done."""
+    """Of an instance. `rollout` is its rollout's command line: is it in the state, it was done.
+
+    Nothing of who logs in: that may be another person in each run.
+    """
     return {
         "schema": SCHEMA,
         "cluster": cluster.name,
@@ -32,9 +35,8 @@ def member(
         "data_dir": model.data_dir,
         "client_url": model.client_url,
         "peer_url": model.peer_url,
-        "sudo": model.node.login.sudo,
         "program": packing.sha256(),
-        "rollout": rollout,
+        "rollout": rollout.apply(contact.without_sudo),
     }
 
 

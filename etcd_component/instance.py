@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import contact, desired, exporter, packing, previous, render
+from etcd_component import delivery, desired, exporter, packing, previous, render
+from etcd_component.logins import Texts
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
 from etcd_component.pki import Pki, Revoked
@@ -88,13 +90,20 @@ class Instance(pulumi.ComponentResource):
             ("--quota", str(settings.quota_bytes)),
         ]
 
-        def claim(own: Sequence[Sequence[str]], *more: Sequence[str]) -> str:
-            sent = [(delivery.path, packing.sha256())]
+        def claim(found: Sequence[Any], *more: Sequence[str]) -> str:
+            path, own = found
+            sent = [(path, packing.sha256())]
             return self._machine.first_contact("claim", *sent, *own, *place, *more)
 
-        def uninstall(own: Sequence[Sequence[str]]) -> str:
-            sent = [(delivery.path, f"/etc/etcd/{self._model.cluster}/claim")]
+        def uninstall(found: Sequence[Any]) -> str:
+            path, own = found
+            sent = [(path, f"/etc/etcd/{self._model.cluster}/claim")]
             return self._machine.first_contact("uninstall", *sent, *own, *removal)
+
+        def texts(path: pulumi.Output[str]) -> Texts:
+            known = pulumi.Output.all(path, mark)
+            create = known.apply(lambda found: claim(found, *new))
+            return Texts(create, known.apply(claim), known.apply(uninstall))
 
         removal = [
             *(["--remove-data"] if settings.rm_data else []),
@@ -104,19 +113,15 @@ class Instance(pulumi.ComponentResource):
         mark = pulumi.Output.all(self._options, self._place.output).apply(
             lambda found: self._mark(*found)
         )
-        delivery = self._machine.deliver(
-            "etcd-node", self._model.name, raised=self._raised, ready=mark, options=self._child
-        )
-        return self._machine.run(
-            f"{self._model.name}-node",
-            create=mark.apply(lambda own: claim(own, *new)),
-            update=mark.apply(claim),
-            delete=mark.apply(uninstall),
-            stdin=contact.start("etcd-node"),
-            opts=self._child(
-                delivery.done,
-                pulumi.ResourceOptions(ignore_changes=["create"], hide_diffs=["stdin"]),
-            ),
+        return delivery.claim(
+            self._machine,
+            "etcd-node",
+            self._model.name,
+            texts=texts,
+            ready=mark,
+            options=self._child,
+            more=pulumi.ResourceOptions(ignore_changes=["create"]),
+            raised=self._raised,
         )
 
     @property

@@ -7,8 +7,9 @@ from typing import Any
 
 import pulumi
 
-from etcd_component import contact, packing, pki
+from etcd_component import delivery, packing, pki
 from etcd_component.cluster import EtcdCluster
+from etcd_component.logins import Texts
 from etcd_component.model import Cluster
 from etcd_component.model import Monitor as Model
 from etcd_component.monitoring import Watched, bundle, configuration, units
@@ -102,25 +103,27 @@ class Monitor(pulumi.ComponentResource):
         ]
         removal = ["--remove-data"] if model.rm_data else []
         mark = self._mark
-        delivery = self._machine.deliver(
+
+        def texts(path: pulumi.Output[str]) -> Texts:
+            known, command = pulumi.Output.all(path, mark), self._machine.first_contact
+            return Texts(
+                create=known.apply(
+                    lambda found: command("claim", (found[0], packing.sha256()), found[1], *options)
+                ),
+                delete=known.apply(
+                    lambda found: command(
+                        "uninstall", (found[0], "/etc/etcd-monitor/owner"), found[1], *removal
+                    )
+                ),
+            )
+
+        return delivery.claim(
+            self._machine,
             "etcd-monitor",
             self._name,
-            raised="",
+            texts=texts,
             ready=mark,
             options=lambda after: self._child([*needed, *after]),
-        )
-        claim = (delivery.path, packing.sha256())
-        uninstall = (delivery.path, "/etc/etcd-monitor/owner")
-        return self._machine.run(
-            f"{self._name}-node",
-            create=mark.apply(
-                lambda own: self._machine.first_contact("claim", claim, own, *options)
-            ),
-            delete=mark.apply(
-                lambda own: self._machine.first_contact("uninstall", uninstall, own, *removal)
-            ),
-            stdin=contact.start("etcd-monitor"),
-            opts=self._child(delivery.done, hidden=["stdin"]),
         )
 
     def _install(self, checked: pulumi.Resource) -> pulumi.Resource:

@@ -7,6 +7,7 @@ delete, or is about to run again, is read from the state before anything is regi
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from typing import Any, Final
 import pulumi
 
 from etcd_component import backend
+from etcd_component.recorded import is_revealed, is_secret, login_of, revealed
+from etcd_component.ssh import Login
 
 _SECONDS: Final = 15.0
 """For Pulumi to export the stack. A third of a second is usual; a backend may be far away, and what
@@ -22,6 +25,7 @@ is not known cannot be refused."""
 
 _COMMAND: Final = "command:remote:Command"
 _STASH: Final = "pulumi:index:Stash"
+_COPY: Final = "command:remote:CopyToRemote"
 _INSTANCE: Final = "etcd:index:Instance"
 _SAFEGUARD: Final = "etcd:index:Safeguard"
 _SECRET: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of a secret
@@ -48,15 +52,28 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A remote Command as the state records it. What is secret there is left out.
+    """A remote Command, or a file that was copied, as the state records it.
 
-    The connection always is, standard input wherever it holds a secret. Standard output is not:
-    the program never prints a secret.
+    `inputs` has nothing that is secret there: the connection always is, standard input wherever it
+    holds a secret. Standard output never is: the program prints no secret.
     """
 
     name: str
     inputs: Mapping[str, Any]
     stdout: str
+    secrets: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """The secret inputs in the clear; empty where Pulumi does not show them to this program."""
+
+    @property
+    def login(self) -> Login | None:
+        """How it was logged in; None if that is not known."""
+        return login_of({**self.inputs, **self.secrets}) if "connection" in self.secrets else None
+
+    @property
+    def stdin(self) -> str | None:
+        """Standard input, which may hold secrets."""
+        value: str | None = self.secrets.get("stdin", self.inputs.get("stdin"))
+        return value
 
     def text(self, name: str) -> str:
         """An input that is text: `create`, `update`, `delete`, `stdin`; empty if it has none."""
@@ -103,6 +120,8 @@ class Previous:
         default_factory=lambda: MappingProxyType({})
     )
     """What all other resources have put out, less secrets, by type and logical name."""
+    copies: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
+    """Files that were copied to machines, by logical name."""
 
     def command(self, name: str) -> Command | None:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
@@ -127,7 +146,10 @@ UNKNOWN: Final = Previous(known=False, reason="nobody looked")
 
 
 def parse(exported: str) -> Previous:
-    """What `pulumi stack export` prints, without secrets. Raises ValueError if it is no export."""
+    """What `pulumi stack export` prints, with secrets or without them.
+
+    Raises ValueError if it is no export.
+    """
     found = json.loads(exported)
     if not isinstance(found, dict) or not isinstance(found.get("deployment"), dict | None):
         raise ValueError("no export of a stack")  # noqa: TRY004
@@ -161,6 +183,9 @@ def parse(exported: str) -> Previous:
                 if one.get("type") != _COMMAND
             }
         ),
+        copies=MappingProxyType(
+            {name: _command(name, one) for name, one in _of_type(there, _COPY)}
+        ),
     )
 
 
@@ -182,16 +207,19 @@ def _number(name: str) -> tuple[int, str]:
 def _command(name: str, resource: Mapping[str, Any]) -> Command:
     outputs = _readable(resource.get("outputs") or {})
     stdout = outputs.get("stdout")
-    inputs = MappingProxyType(_readable(resource.get("inputs") or {}))
-    return Command(name, inputs, stdout if isinstance(stdout, str) else "")
+    given = resource.get("inputs") or {}
+    return Command(
+        name,
+        MappingProxyType(_readable(given)),
+        stdout if isinstance(stdout, str) else "",
+        MappingProxyType(
+            {key: revealed(value) for key, value in given.items() if is_revealed(value)}
+        ),
+    )
 
 
 def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in properties.items()
-        if not (isinstance(value, Mapping) and _SECRET in value)
-    }
+    return {name: value for name, value in properties.items() if not is_secret(value)}
 
 
 def _instance(
@@ -233,10 +261,7 @@ class _Reader:
     def _read(self) -> None:
         others = {name: value for name, value in os.environ.items() if name not in _OURS}
         try:
-            exported = backend.ask(
-                self._stack, "state", "export", secrets=False, seconds=_SECONDS, environment=others
-            )
-            self._found = parse(exported)
+            self._found = parse(self._export(others))
         except backend.NoAnswer as silence:
             self._found = Previous(known=False, reason=str(silence))
         except OSError as error:
@@ -245,6 +270,28 @@ class _Reader:
         except (ValueError, KeyError, TypeError, AttributeError):
             reason = "Pulumi's export of the state cannot be read"
             self._found = Previous(known=False, reason=reason)
+
+    def _export(self, environment: Mapping[str, str]) -> str:
+        """The state; without secrets where only the person at the engine's prompt can show them."""
+        start = time.monotonic()
+
+        def export(seconds: float, *, secrets: bool) -> str:
+            return backend.ask(
+                self._stack,
+                "state",
+                "export",
+                secrets=secrets,
+                seconds=seconds,
+                environment=environment,
+            )
+
+        try:
+            return export(_SECONDS, secrets=True)
+        except backend.NoAnswer:
+            left = _SECONDS - (time.monotonic() - start)
+            if left <= 0:
+                raise
+            return export(left, secrets=False)
 
     def found(self) -> Previous:
         self._thread.join(_SECONDS + 1)

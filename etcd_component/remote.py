@@ -7,16 +7,15 @@ its update when any input changes, the connection included.
 
 import asyncio
 import ipaddress
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from pulumi_command import local, remote
 
-from etcd_component import packing, previous
-from etcd_component.contact import DIRECTORY, command_line, log_in, no_proof, proves
+from etcd_component import logins, previous
+from etcd_component.contact import as_root, command_line, no_proof, proves
+from etcd_component.logins import Texts
 from etcd_component.model import Node
 from etcd_component.render import MONITOR_PROGRAM, NODE_PROGRAM
 from etcd_component.ssh import Login
@@ -27,16 +26,6 @@ _DIAL_SECONDS = 2
 _DIAL_ATTEMPTS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """The agent on a machine."""
-
-    path: str
-    """In the directory where the login begins."""
-    done: Sequence[pulumi.Resource]
-    """What to wait for."""
-
-
 class Machine:
     """Makes Commands for one node."""
 
@@ -45,10 +34,9 @@ class Machine:
 
         Commands of a machine that is away for good have no script, so they never dial.
         """
-        self._away = away
-        self._login = node.login
-        self._address = node.address
-        self._connection = _connection(node.login)
+        self.away = away
+        self.login = node.login
+        self.address = node.address
 
     def etcd_node(self, subcommand: str, *options: str | Sequence[str]) -> str:
         """The command line of one run of the node program, one option a line.
@@ -70,34 +58,48 @@ class Machine:
 
     @property
     def _sudo(self) -> Sequence[str]:
-        return ("sudo", "-n") if self._login.sudo else ()
+        return as_root(sudo=self.login.sudo)
 
     def run(
         self,
         name: str,
         *,
         opts: pulumi.ResourceOptions,
-        create: pulumi.Input[str],
+        create: pulumi.Input[str] | None,
         update: pulumi.Input[str] | None = None,
         delete: pulumi.Input[str] | None = None,
         stdin: pulumi.Input[str] | None = None,
+        keep_login: pulumi.Input[bool] = True,
     ) -> remote.Command:
-        """A Command on this node. Without `update`, `create` runs again on any change."""
+        """A Command on this node. Without `update`, `create` runs again on any change.
+
+        If nothing differs from the state but who logs in, nothing is done, unless `keep_login` is
+        false.
+        """
+        texts = Texts() if self.away else Texts(create, update, delete)
+        connection: pulumi.Input[remote.ConnectionArgs] = _connection(self.login)
+        before = self.recorded_login(name)
+        if before and before != self.login:
+            keeps = pulumi.Output.all(
+                keep_login, self.keeps_login(name, texts, stdin, opts.ignore_changes or [])
+            ).apply(all)
+            connection = keeps.apply(lambda kept: _connection(before if kept else self.login))
+            texts = texts.of(keeps, before)
         made = remote.Command(
             name,
-            connection=self._connection,
-            create=None if self._away else create,
-            update=None if self._away else update,
-            delete=None if self._away else delete,
+            connection=connection,
+            create=texts.create,
+            update=texts.update,
+            delete=texts.delete,
             stdin=stdin,
             add_previous_output_in_env=False,
-            logging=None if self._away else _run_again(name),
+            logging=None if self.away else _run_again(name),
             # A replacement must not run the old `delete` after the new `create`.
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(delete_before_replace=True), opts
             ),
         )
-        if not self._away and not pulumi.runtime.is_dry_run():
+        if not self.away and not pulumi.runtime.is_dry_run():
             self._demand_proof(made, name, shown=isinstance(stdin, str))
         return made
 
@@ -106,7 +108,7 @@ class Machine:
 
         def check(stdout: str | None) -> None:
             if not proves(stdout or ""):
-                where = f"{self._login.user}@{self._login.host}"
+                where = f"{self.login.user}@{self.login.host}"
                 asyncio.get_running_loop().set_exception_handler(_say_it_once)
                 raise pulumi.RunError(no_proof(name, where, (stdout or "") if shown else None))
 
@@ -122,51 +124,46 @@ class Machine:
         # Whatever depends on a resource waits for its URN.
         made.__dict__["urn"] = made.urn.apply(once_checked)
 
-    def deliver(
-        self,
-        program: str,
-        name: str,
-        *,
-        raised: str,
-        ready: pulumi.Output[Any],
-        options: Callable[[Sequence[pulumi.Resource]], pulumi.ResourceOptions],
-    ) -> Delivery:
-        """Bring the agent to the machine, as `program`, for the instance `name`.
+    def recorded_login(self, name: str) -> Login | None:
+        """The login that the state has for a Command, where it is one to this machine."""
+        return None if self.away else logins.recorded(previous.found().command(name), self.login)
 
-        All is done again where `raised` is another. Nothing is done before `ready` is known.
-        """
-        # Another login has another directory, and another address is another machine.
-        user = re.sub(r"[^A-Za-z0-9_.-]", "_", self._login.user)
-        path = f"{DIRECTORY}/{program}-{name}-{user}-{self._address}{raised}"
-        login = self.run(
-            f"{name}-login",
-            create=ready.apply(lambda _: self.first_contact()),
-            # A machine where a number was raised may lack the directory.
-            stdin=log_in(program) + (f"# {raised[1:]}\n" if raised else ""),
-            opts=pulumi.ResourceOptions.merge(
-                options([]), pulumi.ResourceOptions(hide_diffs=["stdin"])
-            ),
-        )
-        if self._away:
-            return Delivery(path, (login,))
-        try:
-            source = packing.put()
-        except OSError as error:
-            raise pulumi.RunError(
-                f"{error.filename or 'the agent'} cannot be written here: {error.strerror}"
-            ) from error
-        return Delivery(path, (self.upload(f"{name}-agent", source, path, options([login])),))
+    def keeps_login(
+        self,
+        name: str,
+        texts: Texts,
+        stdin: pulumi.Input[str] | None,
+        ignored: Sequence[str],
+    ) -> pulumi.Output[bool]:
+        """Whether a Command differs from the state's in nothing but who logs in."""
+        before = previous.found().command(name)
+        if before is None:
+            return pulumi.Output.from_input(False)
+        return logins.keeps(before, texts, stdin, ignored=ignored, logging=_run_again(name))
+
+    @staticmethod
+    def copied_to(name: str) -> str:
+        """Where the state has a file that was copied; empty if it has none."""
+        before = previous.found().copies.get(name)
+        return before.text("remotePath") if before else ""
 
     def upload(
-        self, name: str, source: str, path: str, opts: pulumi.ResourceOptions
+        self, name: str, source: str, path: pulumi.Input[str], opts: pulumi.ResourceOptions
     ) -> remote.CopyToRemote:
         """Copy a local file to the node; the path should name the node, see `pulumi_command`.
 
         A changed connection alone does not make the provider copy again.
         """
+        connection: pulumi.Input[remote.ConnectionArgs] = _connection(self.login)
+        before = previous.found().copies.get(name)
+        other = logins.recorded(before, self.login)
+        if before and other:
+            connection = logins.keeps_copy(before, source, path).apply(
+                lambda kept: _connection(other if kept else self.login)
+            )
         return remote.CopyToRemote(
             name,
-            connection=self._connection,
+            connection=connection,
             source=pulumi.FileAsset(source),
             remote_path=path,
             opts=opts,

@@ -26,6 +26,7 @@ from typing import Any
 
 from etcd_component import backend
 from etcd_component.banner import GREETING
+from etcd_component.recorded import login_of
 from etcd_component.ssh import Login
 from etcd_component.status import declared, machines
 from etcd_component.status.facts import NotLookedAt
@@ -95,7 +96,7 @@ def erasures(state: Mapping[str, Any]) -> list[Erasure]:
         # What belongs to a cluster that goes as a whole goes with it, and is never run.
         if one.get("type") != COMMAND or not isinstance(script, str) or one.get("deletedWith"):
             continue
-        found.append(Erasure(one["urn"], script, declared.login_of(inputs), data[one["urn"]]))
+        found.append(Erasure(one["urn"], script, login_of(inputs), data[one["urn"]]))
     return found
 
 

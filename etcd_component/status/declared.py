@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from etcd_component import backend, desired
 from etcd_component.agent.files import sections
-from etcd_component.ssh import DEFAULT_PORT, Login
+from etcd_component.contact import without_sudo
+from etcd_component.recorded import login_of, revealed
+from etcd_component.ssh import Login
 from etcd_component.status import access
 from etcd_component.status.access import Access
 
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of secrets, files ...
 _INSTANCE, _CLUSTER = "etcd:index:Instance", "etcd:index:Cluster"
 _OF_INSTANCE = f"{_INSTANCE}$command:remote:Command"
 
@@ -137,7 +138,7 @@ class _Kept:
 
     def desired(self, kind: str, name: str) -> Mapping[str, Any]:
         """What a component says that should be; empty when it says nothing. Raises CannotRead."""
-        found: Mapping[str, Any] = _revealed(self.part(kind, name, "outputs").get("desired") or {})
+        found: Mapping[str, Any] = revealed(self.part(kind, name, "outputs").get("desired") or {})
         if found and found.get("schema") != desired.SCHEMA:
             raise CannotRead(
                 f"what {name} should be was written by another version of this program; run"
@@ -175,8 +176,8 @@ def _clusters(kept: _Kept) -> Iterator[Cluster]:
                 members,
                 # In the middle of a rotation not all have the same.
                 "".join(bundles),
-                _revealed(signed["certPem"]),
-                _revealed(request["privateKeyPem"]),
+                revealed(signed["certPem"]),
+                revealed(request["privateKeyPem"]),
                 logins,
                 access.desired(kept.desired(_CLUSTER, name)),
             )
@@ -195,7 +196,7 @@ def _desired_member(kept: _Kept, name: str) -> Mapping[str, Any]:
 def _passwords(kept: _Kept, name: str) -> tuple[str, ...]:
     """Root's passwords, as the seat of an instance was given them."""
     stdin = kept.command(f"{name}-member").get("stdin")
-    lines = _revealed(stdin).splitlines() if stdin else []
+    lines = revealed(stdin).splitlines() if stdin else []
     return tuple(str(json.loads(line)["password"]) for line in lines)
 
 
@@ -216,11 +217,11 @@ def _member(wanted: Mapping[str, Any], kept: _Kept) -> Member:
 
 
 def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> Files:
-    config = sections(_revealed(steps["config"]["stdin"]))
-    pki = sections(_revealed(steps["tls"]["stdin"]))
+    config = sections(revealed(steps["config"]["stdin"]))
+    pki = sections(revealed(steps["tls"]["stdin"]))
     (unit,) = (text for name, text in config.items() if name.endswith(".service"))
     return Files(
-        _login(_revealed(steps["config"]["connection"]), sudo=wanted["sudo"]),
+        login_of(steps["config"]),
         wanted["program"],
         wanted["owner"],
         wanted["data_dir"],
@@ -230,42 +231,9 @@ def _files(wanted: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) ->
         pki["server.crt"],
         pki.get("revoked.crl", "").strip(),
         # Both as they were last done, and as they are wanted.
-        wanted["program"] in _revealed(steps["node"].get("update") or "")
-        and wanted["rollout"] == _revealed(steps["rollout"].get("create")),
+        wanted["program"] in revealed(steps["node"].get("update") or "")
+        and wanted["rollout"] == without_sudo(revealed(steps["rollout"].get("create") or "")),
         int(wanted["repair"]),
-        tuple(sections(_revealed(steps["exporter"].get("stdin", ""))).values()),
+        tuple(sections(revealed(steps["exporter"].get("stdin", ""))).values()),
         int(wanted["rejoin"]),
     )
-
-
-def login_of(inputs: Mapping[str, Any]) -> Login:
-    """How a Command of a state gets to its machine; `inputs` with secrets in the clear."""
-    script = str(inputs.get("delete") or inputs.get("create") or "")
-    return _login(_revealed(inputs["connection"]), sudo=script.startswith("sudo"))
-
-
-def _login(connection: Mapping[str, Any], *, sudo: bool) -> Login:
-    proxy = connection.get("proxy")
-    key = connection.get("privateKey")
-    return Login(
-        host=connection["host"],
-        port=int(connection.get("port") or DEFAULT_PORT),
-        user=connection.get("user") or "root",
-        sudo=sudo,
-        private_key=key,
-        private_key_passphrase=connection.get("privateKeyPassword"),
-        agent=not key,
-        host_key=connection.get("hostKey"),
-        bastion=_login(proxy, sudo=False) if proxy else None,
-    )
-
-
-def _revealed(value: Any) -> Any:
-    """A value of the state with what is secret in it in the clear."""
-    if isinstance(value, dict):
-        if "plaintext" in value and _SECRET in value:
-            return _revealed(json.loads(value["plaintext"]))
-        return {key: _revealed(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_revealed(each) for each in value]
-    return value

@@ -4,16 +4,19 @@ So what is read from a state in these tests cannot drift from what the program p
 the real export reads the same is for the live tests.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from etcd_component import previous
 from etcd_component.previous import Previous
 from tests.unit.recording import Recording, Registered
 
+_MARK = "4dabf18193072939515e22adb298388d"
 ENCRYPTED = {
-    "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+    _MARK: "1b47061264138c4ac30d75fd1eb44270",
     "ciphertext": "v1:bm90OmE6c2VjcmV0",
 }
 
@@ -23,10 +26,11 @@ def export(
     *,
     without: Callable[[Registered], bool] = lambda _: False,
     stdout: Mapping[str, str] | None = None,
+    revealed: bool = False,
 ) -> str:
-    """The export of a stack that these resources are in, less some."""
+    """The export of a stack that these resources are in, less some; `revealed`, with secrets."""
     resources = [
-        _resource(one, (stdout or {}).get(one.name, ""))
+        _resource(one, (stdout or {}).get(one.name, ""), revealed=revealed)
         for one in recording.resources.values()
         if not without(one)
     ]
@@ -41,13 +45,14 @@ def left(recording: Recording, *, without: Callable[[Registered], bool] | str = 
     return previous.parse(export(recording, without=without))
 
 
-def _resource(one: Registered, stdout: str) -> dict[str, Any]:
+def _resource(one: Registered, stdout: str, *, revealed: bool) -> dict[str, Any]:
+    kept = _shown if revealed else _kept
     found: dict[str, Any] = {
         "urn": f"urn:pulumi:test::etcd::{one.type}::{one.name}",
         "type": one.type,
         "custom": not one.type.startswith("etcd:"),
         "parent": f"urn:pulumi:test::etcd::parent::{one.parent}",
-        "inputs": {name: _kept(name, value) for name, value in one.inputs.items()},
+        "inputs": {name: kept(name, value) for name, value in one.inputs.items()},
     }
     if one.protect:
         found["protect"] = True
@@ -68,5 +73,17 @@ def _resource(one: Registered, stdout: str) -> dict[str, Any]:
 
 
 def _kept(name: str, value: Any) -> Any:
-    secret = isinstance(value, dict) and next(iter(ENCRYPTED)) in value
+    secret = isinstance(value, dict) and _MARK in value
     return ENCRYPTED if secret or name == "connection" else value
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A value as the engine exports it with `--show-secrets`, and an asset with its hash."""
+    if not isinstance(value, dict):
+        return value
+    if value.get(_MARK) == ENCRYPTED[_MARK]:
+        return {_MARK: value[_MARK], "plaintext": json.dumps(_shown(name, value["value"]))}
+    if _MARK in value:
+        content = Path(value["path"]).read_bytes()
+        return {**value, "hash": hashlib.sha256(content).hexdigest()}
+    return {key: _shown(name, each) for key, each in value.items()}

@@ -134,20 +134,39 @@ def test_nothing_is_known_where_nobody_looked() -> None:
     assert not found.instances
 
 
-def test_the_export_is_asked_of_this_stack_without_secrets(
+def test_the_export_is_asked_of_this_stack_with_secrets(
     pulumi_is: Pulumi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG", '{"etcd:etcd_root_password": "in the clear"}')
     monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///somewhere")
-    (tmp_path / "export").write_text(export(record(cluster(3))))
+    (tmp_path / "export").write_text(export(record(cluster(3)), revealed=True))
     pulumi_is(f'echo "$@" >{tmp_path}/words; env >{tmp_path}/env; cat {tmp_path}/export')
     previous.begin()
-    assert sorted(previous.found().instances) == ["etcd-1", "etcd-2", "etcd-3"]
+    found = previous.found()
+    assert sorted(found.instances) == ["etcd-1", "etcd-2", "etcd-3"]
+    config = found.commands["etcd-1-config"]
+    assert config.login == cluster(3).instances[0].node.login
+    assert "connection" not in config.inputs
     words = (tmp_path / "words").read_text().split()
-    assert words == ["stack", "export", "--stack", "organization/etcd/prod", "--non-interactive"]
+    stack = ["--stack", "organization/etcd/prod"]
+    assert words == ["stack", "export", "--show-secrets", *stack, "--non-interactive"]
     given = (tmp_path / "env").read_text()
     assert "PULUMI_BACKEND_URL=file:///somewhere" in given
     assert "in the clear" not in given
+
+
+def test_where_the_passphrase_was_typed_the_export_is_read_without_secrets(
+    pulumi_is: Pulumi, tmp_path: Path
+) -> None:
+    (tmp_path / "export").write_text(export(record(cluster(3))))
+    pulumi_is(
+        'case "$*" in *--show-secrets*) echo "error: passphrase must be set" >&2; exit 255; esac\n'
+        f"cat {tmp_path}/export"
+    )
+    previous.begin()
+    found = previous.found()
+    assert sorted(found.instances) == ["etcd-1", "etcd-2", "etcd-3"]
+    assert found.commands["etcd-1-config"].login is None
 
 
 @pytest.mark.parametrize(
