@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import absence, access, desired, outcome, rotation
+from etcd_component import absence, access, desired, outcome, previous, rotation
 from etcd_component.client import Client
 from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
@@ -59,21 +59,9 @@ class EtcdCluster(pulumi.ComponentResource):
             one.name: Instance(one, belonging, lost if one.lost else child)
             for one in model.instances
         }
-        genesis = remember(
-            f"{model.name}-genesis",
-            [
-                f"{model.name}-{secrets.token_hex(4)}",
-                *(f"{one.name}={one.peer_url}" for one in model.voters),
-            ],
-            # Founders are written down for ever, so only when their machines are known to be fit:
-            # a wrong address is found before.
-            opts=pulumi.ResourceOptions.merge(
-                kept, pulumi.ResourceOptions(depends_on=[one.checked for one in instances.values()])
-            ),
-        )
+        genesis = self._bootstrap_record(instances, kept)
         # etcd takes nobody in while a voter is down, so the lost go first.
-        survivor = instances[model.voters[0].name]
-        removed = [survivor.remove_lost(one) for one in model.instances if one.lost]
+        removed = self._remove_lost(instances)
         # One member after another is rolled out, and none before all have joined.
         # A learner joins what the voters have formed, and may be the first in line.
         voting = {one.name: instances[one.name].join(genesis, removed) for one in model.voters}
@@ -144,6 +132,32 @@ class EtcdCluster(pulumi.ComponentResource):
         # The rest is among the stack's outputs, and would be in the state twice.
         self.register_outputs(
             {"endpoints": self.endpoints, "desired": desired.access(model, declared.done)}
+        )
+
+    def _remove_lost(self, instances: Mapping[str, Instance]) -> list[pulumi.Resource]:
+        if not previous.found().formed(self._model.name):
+            return []  # No cluster knows them yet.
+        survivor = instances[self._model.voters[0].name]
+        return [survivor.remove_lost(one) for one in self._model.instances if one.lost]
+
+    def _bootstrap_record(
+        self, instances: Mapping[str, Instance], kept: pulumi.ResourceOptions
+    ) -> pulumi.Stash:
+        """Token and founders, which hold for ever once they have founded the cluster."""
+        model = self._model
+        founders = [f"{one.name}={one.peer_url}" for one in model.voters]
+        corrected = _are_corrected(model.name, founders)
+        # They are recorded only when their machines are known to be fit: a wrong address is found
+        # before. What is protected is not replaced.
+        own = pulumi.ResourceOptions(
+            depends_on=[one.checked for one in instances.values()],
+            protect=False if corrected else None,
+        )
+        return remember(
+            f"{model.name}-genesis",
+            [f"{model.name}-{secrets.token_hex(4)}", *founders],
+            for_ever=not corrected,
+            opts=pulumi.ResourceOptions.merge(kept, own),
         )
 
     @property
@@ -221,6 +235,13 @@ def by_cluster(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     """
     names = next(iter(outputs.values()), {})
     return {name: {cluster: own[name] for cluster, own in outputs.items()} for name in names}
+
+
+def _are_corrected(cluster: str, founders: Sequence[str]) -> bool:
+    """Whether others were to found a cluster, and nobody has."""
+    before = previous.found()
+    recorded = before.kept(f"{cluster}-genesis")
+    return bool(recorded) and not before.formed(cluster) and recorded[1:] != list(founders)
 
 
 def _roll_out(

@@ -30,9 +30,9 @@ def claim(
     """Bring the agent to a machine, as `program`, and have it claim that for `name`.
 
     `texts` are made of the agent's path, in the directory where the login begins. Nothing is done
-    before `ready` is known, and all again where `raised` is another. `options` are of what waits
-    for these resources, `more` those of the claim alone. Raises RunError if the agent cannot be
-    packed.
+    before `ready` is known, and all again where `raised` is another; at another address
+    the former machine is uninstalled first. `options` are of what waits for these resources, `more`
+    those of the claim alone. Raises RunError if the agent cannot be packed.
     """
     # Another login has another directory, and another address is another machine.
     user = re.sub(r"[^A-Za-z0-9_.-]", "_", machine.login.user)
@@ -66,6 +66,7 @@ def claim(
         update=lines.update,
         delete=lines.delete,
         stdin=start(program),
+        machine=machine.address,
         opts=pulumi.ResourceOptions.merge(options([brought]), more),
     )
 

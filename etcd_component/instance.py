@@ -50,10 +50,13 @@ class Instance(pulumi.ComponentResource):
         self._frozen = pulumi.ResourceOptions(ignore_changes=["*"] if model.lost else None)
         self._config = render.etcd_config(belonging.cluster, model)
         self._unit = render.unit(belonging.cluster, model)
+        before = previous.found()
+        binds = model.lost or before.binds(model.name)
+        self._former = None if binds else before.instances.get(model.name)
         self._place = remember(
             f"{model.name}-place",
             [model.node.address, model.data_dir, "learner" if model.learner else "voter"],
-            for_ever=model.lost or previous.found().binds(model.name),
+            for_ever=binds,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.checked = self._check_node()
@@ -63,7 +66,12 @@ class Instance(pulumi.ComponentResource):
         settings = belonging.cluster.settings
         # Nothing depends on it, so a destroy meets it at first, like the safeguard itself.
         kept = pulumi.ResourceOptions(protect=settings.safeguard and not model.lost)
-        DataDirectory(model, removed=settings.rm_data, opts=self._child([self.checked], kept))
+        DataDirectory(
+            model,
+            removed=settings.rm_data,
+            former=self._former,
+            opts=self._child([self.checked], kept),
+        )
 
     def _child(
         self, needed: Sequence[pulumi.Resource], more: pulumi.ResourceOptions | None = None
@@ -120,9 +128,14 @@ class Instance(pulumi.ComponentResource):
             texts=texts,
             ready=mark,
             options=self._child,
-            more=pulumi.ResourceOptions(ignore_changes=["create"]),
+            more=pulumi.ResourceOptions(ignore_changes=None if self._is_corrected else ["create"]),
             raised=self._raised,
         )
+
+    @property
+    def _is_corrected(self) -> bool:
+        """Whether it was tried on another machine, and has not joined."""
+        return self._former is not None and self._former.address != self._model.node.address
 
     @property
     def _raised(self) -> str:
@@ -323,21 +336,35 @@ class DataDirectory(pulumi.ComponentResource):
     _REMOVED = "deleted with it"
     _KEPT = "kept"
 
-    def __init__(self, model: Model, *, removed: bool, opts: pulumi.ResourceOptions) -> None:
-        """Register it under a name that says what becomes of the data with the instance."""
+    def __init__(
+        self,
+        model: Model,
+        *,
+        removed: bool,
+        former: previous.Instance | None,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Register it under a name that says what becomes of the data with the instance.
+
+        `former` is where the instance was tried and did not join.
+        """
         where = f"{model.name}: {model.data_dir} on {in_name(model.node.address)}, "
         fate = self._LOST if model.lost else self._REMOVED if removed else self._KEPT
+        places = {where}
+        if former is not None and former.address:
+            places.add(f"{model.name}: {former.data_dir} on {in_name(former.address)}, ")
         # Under one name after another it is the same line: data whose fate changes are not deleted.
-        former = [
-            pulumi.Alias(name=where + one)
+        aliases = [
+            pulumi.Alias(name=place + one)
+            for place in sorted(places)
             for one in (self._LOST, self._REMOVED, self._KEPT)
-            if one != fate
+            if place + one != where + fate
         ]
         super().__init__(
             "etcd:index:DataDirectory",
             where + fate,
             None,
-            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=former)),
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases)),
         )
         self.register_outputs({})
 

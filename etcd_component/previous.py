@@ -24,7 +24,7 @@ _SECONDS: Final = 15.0
 is not known cannot be refused."""
 
 _COMMAND: Final = "command:remote:Command"
-_STASH: Final = "pulumi:index:Stash"
+STASH: Final = "pulumi:index:Stash"
 _COPY: Final = "command:remote:CopyToRemote"
 _INSTANCE: Final = "etcd:index:Instance"
 _SAFEGUARD: Final = "etcd:index:Safeguard"
@@ -127,13 +127,25 @@ class Previous:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
         return self.commands.get(name)
 
+    def kept(self, name: str) -> Any:
+        """The value that is remembered by that logical name; None if there is none, or secret."""
+        return self.outputs.get((STASH, name), {}).get("output")
+
     def binds(self, name: str) -> bool:
         """Whether what is recorded of an instance holds for ever.
 
-        A first run can be wrong: as long as nothing was done on its machine, it can be corrected.
+        A first run can be wrong: as long as its cluster is not formed, it can be corrected. Later
+        one that was cut off in joining may be a member, so then whatever was done on its machine
+        binds it.
         """
         instance = self.instances.get(name)
-        return not self.known or (instance is not None and (instance.contacted or instance.joined))
+        if not self.known or instance is None:
+            return not self.known
+        return instance.joined or (instance.contacted and self.formed(instance.cluster))
+
+    def formed(self, cluster: str) -> bool:
+        """Whether a cluster has a member, as far as anybody knows."""
+        return not self.known or any(one.joined for one in self.of_cluster(cluster))
 
     def of_cluster(self, name: str) -> tuple[Instance, ...]:
         """The instances of a cluster, by number."""
@@ -157,7 +169,7 @@ def parse(exported: str) -> Previous:
     # What was replaced and is yet to be deleted is not what is there.
     there = [one for one in resources if not one.get("delete")]
     commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
-    stashes = {name: one["outputs"].get("output") for name, one in _of_type(there, _STASH)}
+    stashes = {name: one["outputs"].get("output") for name, one in _of_type(there, STASH)}
     lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
     protected = {name for name, one in _of_type(there, _COMMAND) if one.get("protect")}
     instances = {

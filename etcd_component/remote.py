@@ -70,11 +70,12 @@ class Machine:
         delete: pulumi.Input[str] | None = None,
         stdin: pulumi.Input[str] | None = None,
         keep_login: pulumi.Input[bool] = True,
+        machine: str | None = None,
     ) -> remote.Command:
         """A Command on this node. Without `update`, `create` runs again on any change.
 
         If nothing differs from the state but who logs in, nothing is done, unless `keep_login` is
-        false.
+        false. With another `machine`, `delete` runs on the former one, and then `create`.
         """
         texts = Texts() if self.away else Texts(create, update, delete)
         connection: pulumi.Input[remote.ConnectionArgs] = _connection(self.login)
@@ -92,6 +93,7 @@ class Machine:
             update=texts.update,
             delete=texts.delete,
             stdin=stdin,
+            triggers=None if machine is None else [machine],
             add_previous_output_in_env=False,
             logging=None if self.away else _run_again(name),
             # A replacement must not run the old `delete` after the new `create`.

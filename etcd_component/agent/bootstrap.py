@@ -88,6 +88,13 @@ def has_begun(instance: Instance) -> bool:
     return instance.holds_member and files.value_in(text, "initial-cluster-state") == NEW
 
 
+def began_with_others(instance: Instance, founders: str) -> bool:
+    """Whether it has begun as a founder with others than these, if any are named."""
+    text = files.read_text(instance.paths.membership)
+    recorded = set(files.value_in(text, "initial-cluster").split(","))
+    return bool(founders) and has_begun(instance) and recorded != set(founders.split(","))
+
+
 def was_joining(instance: Instance) -> bool:
     """Whether it was to join a formed cluster and has not been part of it yet."""
     text = files.read_text(instance.paths.membership)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import data_directory, exporter, files, install_program, locking, systemd
+from etcd_component.agent import (
+    attempt,
+    data_directory,
+    exporter,
+    files,
+    install_program,
+    locking,
+    systemd,
+)
 from etcd_component.agent.claim import Claim
 from etcd_component.agent.decide.claiming import Free
 from etcd_component.agent.instance import Instance
@@ -35,6 +43,8 @@ def run(run: Run) -> None:
     subject.paths.etc.mkdir(parents=True, exist_ok=True)
     if isinstance(subject.holding, Free) and subject.holding.former:
         _clear_former(subject, subject.holding.former)
+    elif subject.is_corrected:
+        _clear_attempt(subject)
     claimed = Claim(
         options.owner,
         options.name,
@@ -46,6 +56,15 @@ def run(run: Run) -> None:
     )
     files.atomic_write(subject.paths.claim, str(claimed))
     say(f"{options.name}: this machine is claimed")
+
+
+def _clear_attempt(subject: Subject) -> None:
+    """Make room for the same instance: at another port, or with another data directory."""
+    doing("clearing what an attempt left")
+    tried = Instance.load(subject.paths)
+    attempt.discard(tried)
+    if tried.data != subject.data and tried.real.is_dir() and not list(tried.data.glob("member*")):
+        data_directory.remove(tried.real, subject.paths)
 
 
 def _clear_former(subject: Subject, former: str) -> None:

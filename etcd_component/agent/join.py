@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import (
+    attempt,
     bootstrap,
     composition,
     configuration,
@@ -82,6 +83,12 @@ def _decide(
             seen = replace(seen, reports=reports, may_wait=time.monotonic() < end)
         elif isinstance(decision, joining.Examine):
             seen = replace(seen, verdict=rejoin.examine(run, instance, client, session))
+        elif isinstance(decision, joining.AskFounders):
+            objection = attempt.objection(instance, client, founders=run.options.founders)
+            seen = replace(seen, objection=objection)
+        elif isinstance(decision, joining.BeginAnew):
+            attempt.discard(instance)
+            seen = _observe(run, instance)
         elif isinstance(decision, joining.SetAside):
             rejoin.set_data_aside(run, instance, client, session, decision.cause)
             seen = _observe(run, instance)
@@ -103,6 +110,7 @@ def _observe(run: Run, instance: Instance) -> Observed:
         has_left=paths.left.exists(),
         has_begun=paths.identity.exists(),
         was_joining=bootstrap.was_joining(instance),
+        began_with_others=bootstrap.began_with_others(instance, options.founders),
         owns_data=mark.is_mine(instance, options),
         rejoin_done=rejoin.done(paths),
         has_copy=rejoin.copy_kept(paths, options.reseat) is not None,

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import certificate_trial, files
+from etcd_component.agent import attempt, certificate_trial, files, systemd
+from etcd_component.agent.client import Client
 from etcd_component.agent.drift import note_as_put
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.output import refuse, say
@@ -43,7 +44,12 @@ def run(run: Run) -> None:
     try:
         _write(new, files.sections(run.stdin))
         _refuse_unfit(new)
-        if files.has_content(paths.membership) and files.has_content(paths.pki / "ca.crt"):
+        restarts = _is_tried_with_another_ca(paths, new)
+        if (
+            not restarts
+            and files.has_content(paths.membership)
+            and files.has_content(paths.pki / "ca.crt")
+        ):
             certificate_trial.refuse_to_cut_off(Instance.load(paths), new, run.options)
         new.chmod(0o755)
         # One link is switched, so that the certificate and its key change in one step.
@@ -57,10 +63,22 @@ def run(run: Run) -> None:
     # Somebody may have linked a directory of their own there.
     if last.startswith("pki-") and "/" not in last:
         _discard(paths.etc / last)
+    if restarts:
+        # It waits for the others with the CA that it was started with.
+        systemd.systemctl("try-restart", "--no-block", paths.unit)
     there = (paths.pki / name for name in _NOTED if (paths.pki / name).exists())
     note_as_put(paths, "tls", there)
     refused = f"; refused are {', '.join(run.options.revoked)}" if run.options.revoked else ""
     say(f"certificate and key are in {paths.pki}{refused}")
+
+
+def _is_tried_with_another_ca(paths: Paths, new: Path) -> bool:
+    """Whether no cluster has been formed with the CA that is here, so that it binds nobody."""
+    instance = Instance.find(paths)
+    present = files.read_text(paths.pki / "ca.crt")
+    if instance is None or not present or present == files.read_text(new / "ca.crt"):
+        return False
+    return not attempt.objection(instance, Client(paths.pki), Client(new))
 
 
 def _discard(directory: Path) -> None:

@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Mapping
 
 from etcd_component.agent.files import sections
-from etcd_component.previous import Command, Previous
+from etcd_component.previous import STASH, Command, Previous
 
 KEY = "tls:index/privateKey:PrivateKey"
-STASH = "pulumi:index:Stash"
 CERTIFICATE = "tls:index/locallySignedCert:LocallySignedCert"
 AUTHORITY = "tls:index/selfSignedCert:SelfSignedCert"
 

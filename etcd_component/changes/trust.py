@@ -10,13 +10,12 @@ from etcd_component.changes.recorded import (
     AUTHORITY,
     CERTIFICATE,
     KEY,
-    STASH,
     options,
     output,
 )
 from etcd_component.changes.words import listed
 from etcd_component.model import GIVEN, Authority, Cluster
-from etcd_component.previous import Previous
+from etcd_component.previous import STASH, Previous
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ class Observed:
     """What the peers say; None before they were asked."""
     may_wait: bool = True
     """Whether there is patience left for a peer of a formed cluster."""
+    began_with_others: bool = False
+    """It has begun with other founders than are wanted now, and has not joined."""
+    objection: str | None = None
+    """Why a cluster may count on that, empty when none does; None before it was asked."""
     verdict: str | None = None
     """Why it cannot run with its data, empty when it can; None before that was tried."""
 
@@ -85,6 +89,16 @@ class Examine:
 
 
 @dataclass(frozen=True)
+class AskFounders:
+    """Find out whether those that it began with have formed a cluster."""
+
+
+@dataclass(frozen=True)
+class BeginAnew:
+    """No cluster counts on what it began with others: it is cleared away."""
+
+
+@dataclass(frozen=True)
 class SetAside:
     """Its data are kept as a copy, and it joins without them; for this cause."""
 
@@ -111,7 +125,9 @@ class Bootstrap:
     """Form the cluster with the other founders."""
 
 
-Decision = Union[Refuse, Look, Wait, Examine, SetAside, ComeBack, Join, Bootstrap]
+Decision = Union[
+    Refuse, Look, Wait, Examine, AskFounders, BeginAnew, SetAside, ComeBack, Join, Bootstrap
+]
 
 
 def decide(seen: Observed) -> Decision:
@@ -136,6 +152,10 @@ def _may_bootstrap(seen: Observed) -> bool:
 
 
 def _with_data(seen: Observed) -> Decision:
+    if seen.began_with_others and seen.objection is None:
+        return AskFounders()
+    if seen.began_with_others and not seen.objection:
+        return BeginAnew()
     is_known = seen.has_membership or seen.owns_data
     if seen.rejoin_is_asked and not seen.has_copy and is_known:
         if seen.verdict is None:

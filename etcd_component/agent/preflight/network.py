@@ -93,7 +93,7 @@ def ports(subject: Subject) -> Iterator[Finding]:
     options = subject.options
     for port, what in ((options.client_port, "client"), (options.peer_port, "peer")):
         holder = host.holder_of_port(port, subject.paths.unit)
-        if holder is None or (holder == "" and subject.is_ours):
+        if holder is None or (holder == "" and (subject.is_ours or subject.is_corrected)):
             continue
         holder = holder or f"the unit {subject.paths.unit}, which is not this instance"
         yield Finding(

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etcd_component.agent import claim, files, systemd
+from etcd_component.agent import attempt, claim, files, systemd
 from etcd_component.agent.client import Client
 from etcd_component.agent.decide.claiming import Occupant
 from etcd_component.agent.instance import Instance
@@ -47,3 +47,11 @@ def _never_joined(paths: Paths) -> bool:
         and not os.path.lexists(Path(claimed.data) / "member")
         and not systemd.is_active(paths.unit)
     )
+
+
+def was_only_tried(paths: Paths) -> bool:
+    """Whether the instance here began something that no cluster counts on."""
+    if not files.has_content(paths.configuration):
+        return False
+    instance = Instance.load(paths)
+    return not attempt.objection(instance, Client(paths.pki))

@@ -31,6 +31,8 @@ def holder(subject: Subject) -> Iterator[Finding]:
 
 def _moved(subject: Subject) -> Iterator[Finding]:
     claimed, name = subject.claimed, subject.options.name
+    if subject.is_corrected:
+        return
     if not files.has_content(subject.paths.membership) or claimed is None or not claimed.data:
         return
     if claimed.data != subject.options.data:

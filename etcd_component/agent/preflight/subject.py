@@ -28,25 +28,32 @@ class Subject:
     claimed: claim.Claim | None
     held: Held
     holding: Holding
+    is_corrected: bool = False
+    """The very instance was tried here in another way, and belongs to no cluster."""
 
     @classmethod
     def of(cls, options: Options) -> Subject:
         """Look who is here. Asks peers only where the machine holds another number."""
         paths = Paths(options.cluster)
-        held = claim.held(paths)
+        held, claimed = claim.held(paths), claim.read(paths)
         other = held.name not in {"", options.name} and not held.is_of_another(options.owner)
+        found = holding(
+            held,
+            options.name,
+            options.owner,
+            occupant.look(paths, options.peers) if other else occupant.UNKNOWN,
+        )
         return cls(
             options,
             paths,
             Path(os.path.realpath(options.data)),
-            claim.read(paths),
+            claimed,
             held,
-            holding(
-                held,
-                options.name,
-                options.owner,
-                occupant.look(paths, options.peers) if other else occupant.UNKNOWN,
-            ),
+            found,
+            isinstance(found, Ours)
+            and claimed is not None
+            and _is_other(claimed, options)
+            and occupant.was_only_tried(paths),
         )
 
     @property
@@ -80,3 +87,10 @@ class Subject:
             and files.has_content(self.paths.membership)
             and instance.holds_member(self.data)
         )
+
+
+def _is_other(claimed: claim.Claim, options: Options) -> bool:
+    """Whether the machine is wanted in another way than it was claimed."""
+    before = (claimed.address, claimed.client_port, claimed.peer_port, claimed.data)
+    wanted = (options.address, options.client_port, options.peer_port, options.data)
+    return bool(claimed.data and options.owner) and before != wanted

@@ -9,6 +9,8 @@ import pytest
 
 from etcd_component.agent.client import FORMED, FORMING, NOT_RUNNING, UNREACHABLE, PeerState
 from etcd_component.agent.decide.joining import (
+    AskFounders,
+    BeginAnew,
     Bootstrap,
     ComeBack,
     Decision,
@@ -30,6 +32,8 @@ FOUNDERS = ",".join(f"{peer.name}={peer.url}" for peer in (ONE, TWO, THREE))
 HERE = Observed("etcd-1", "etcd", "/data/etcd", ONE.url, names_peers=True, knows_peers=True)
 FOUNDER = replace(HERE, founders=FOUNDERS)
 DATA = replace(HERE, holds_member=True, has_membership=True, has_joined=True)
+
+BEGUN = replace(DATA, has_joined=False, founders=FOUNDERS, began_with_others=True)
 
 
 def saying(two: str, three: str | None = None) -> PeerReports:
@@ -67,6 +71,10 @@ def looked(seen: Observed, reports: PeerReports = IDLE, **more: Any) -> Observed
         (replace(DATA, rejoin=1, rejoin_done=1, verdict="it failed"), ComeBack()),
         # What is here has replaced what was here when the number was raised.
         (replace(DATA, rejoin=1, has_copy=True), ComeBack()),
+        # It began with other founders than are wanted now.
+        (replace(BEGUN, objection=None), AskFounders()),
+        (replace(BEGUN, objection=""), BeginAnew()),
+        (replace(BEGUN, objection="a peer is in a formed cluster"), ComeBack()),
         # No data: the peers are asked first, whatever it is.
         (HERE, Look()),
         (FOUNDER, Look()),

@@ -10,7 +10,7 @@ import pytest
 
 from etcd_component.agent import certificate_trial, commands, drift, files, frame, tls
 from etcd_component.agent.certificate_trial import Trial, dropped_authorities, why_not_taken
-from etcd_component.agent.instance import Instance
+from etcd_component.agent.instance import JOINED, Instance
 from etcd_component.agent.options import Options
 from etcd_component.agent.output import Refusal
 from etcd_component.agent.waits import Waits
@@ -219,7 +219,7 @@ def test_what_is_stopped_after_the_switch_leaves_what_is_in_use(
 def test_a_member_s_new_certificate_is_tried_first(
     machine: Machine, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch, joined: bool
 ) -> None:
-    machine.configure("membership\n" if joined else "")
+    machine.configure(f"{JOINED}\n" if joined else "")
     put(**delivery())
     before = contents(machine)
 
@@ -236,6 +236,16 @@ def test_a_member_s_new_certificate_is_tried_first(
     else:
         put(**delivery())
         assert contents(machine) != before
+
+
+def test_a_ca_with_which_no_cluster_was_formed_gives_way_to_another(
+    machine: Machine, put: Callable[..., None]
+) -> None:
+    machine.configure("initial-cluster-state: new\ninitial-cluster: etcd-1=https://a:2380\n")
+    put(**delivery())
+    before = contents(machine)
+    put(**delivery())
+    assert contents(machine)["ca.crt"] != before["ca.crt"]
 
 
 def test_a_key_of_another_certificate_is_not_taken(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""A first run with mistakes in it fails, is corrected, and the next one succeeds."""
+
+from __future__ import annotations
+
+from lab import Lab
+from tests.authority import Authority, unlocked
+from tests.live.cluster import served_certificate
+from tests.live.conftest import Ask
+from tests.live.hosts import names, write_hosts
+from tests.live.nodes import FIRST, shell, traces
+from tests.live.stack import Project, Stack
+
+HOSTS: dict[int, dict[str, object]] = {1: {}, 2: {}, 3: {}}
+WRONG = 4
+"""The node that is a machine of ours, but not the one that was meant."""
+
+
+def write(stack: Stack, lab: Lab, authority: Authority, third: int, **variables: object) -> None:
+    stack.set_secret("etcd_ca_key", unlocked(authority.key))
+    write_hosts(stack, lab, HOSTS, at={3: third}, etcd_safeguard=True, **variables)
+    stack.write(stack.config | {"etcd_ca_cert": authority.pem})
+
+
+def test_address_directory_ports_and_ca_of_a_first_run_are_corrected(
+    nodes: Lab, project: Project, ask: Ask
+) -> None:
+    wrong, right = Authority(name="wrong CA"), Authority(name="right CA")
+    stack = project.stack({"inventory": {}})
+    # Its peer port is behind a firewall, so nobody founds a cluster with it.
+    nodes.cut(FIRST + WRONG - 1, peers=True)
+    write(stack, nodes, wrong, WRONG, etcd_data="/data/wrong", etcd_peer_port=3380)
+    failed = stack.up(check=False)
+    assert failed.status != 0
+    assert "can found the cluster only when every other member can be asked" in failed.text
+    assert "Traceback" not in failed.text
+    assert [one for one in traces(nodes, FIRST + WRONG - 1) if one == "/etc/etcd"]
+
+    write(stack, nodes, right, 3)
+    made = stack.up()
+    ask(stack).assert_one_healthy_cluster(*names(1, 2, 3))
+    issuer = served_certificate(nodes.address(0)).issuer.rfc4514_string()
+    assert issuer == "CN=right CA", made.text
+    # Nothing is left where it does not belong.
+    left = traces(nodes, FIRST + WRONG - 1)
+    assert [one for one in left if one != "/opt/etcd"] == []
+    for number in (FIRST, FIRST + 1, FIRST + 2):
+        assert shell(nodes, number, "ls /data") == "etcd"
+    assert stack.up().changed == {}
+
+    # From here on it binds.
+    write(stack, nodes, right, WRONG)
+    assert "cannot be moved to" in stack.preview(check=False).text
+    write(stack, nodes, right, 3, etcd_data="/data/other")
+    assert "etcd_data cannot move them" in stack.preview(check=False).text
+    write(stack, nodes, wrong, 3)
+    assert "is not exchanged for another in place" in stack.preview(check=False).text
