@@ -29,6 +29,7 @@ from etcd_component.departures import departures
 from etcd_component.inventory import Plan
 from etcd_component.inventory.stackfile import as_written
 from etcd_component.plaintext import plain_secrets
+from etcd_component.replacements import command_lines_above, demanded, refusals
 from etcd_component.stack_traces import left_out_of_the_state
 
 
@@ -43,6 +44,13 @@ def stack_value(key: str) -> Any:
     return json.loads(text) if key in {"inventory", "etcd_monitor"} else text
 
 
+def refuse_replacements() -> None:
+    """Refuse what `--replace` would break, before anything is registered."""
+    wanted = demanded(command_lines_above(), os.environ)
+    if found := refusals(previous.found(), wanted):
+        raise InvalidInventory(found)
+
+
 def announce(plan: Plan) -> None:
     """Say what changes and who leaves, and refuse what would take away more than was meant."""
     before = previous.found()
@@ -55,8 +63,8 @@ def announce(plan: Plan) -> None:
         for sentence in found.leaving:
             pulumi.warn(sentence)
         return
-    if refusals := foreseen(before, plan.clusters):
-        raise InvalidInventory(refusals)
+    if impossible := foreseen(before, plan.clusters):
+        raise InvalidInventory(impossible)
     if text := planned(before, plan.clusters, plan.monitor, found.leaving, datetime.now(UTC)):
         # Data that go are worth a warning.
         (pulumi.warn if found.leaving else pulumi.info)(text)
@@ -68,6 +76,7 @@ def main() -> None:
     """Make every cluster of the stack; touch nothing while the inventory has a mistake."""
     try:
         plan = load(as_written(stack_value, pulumi.get_stack(), Path.cwd()), os.environ)
+        refuse_replacements()
         announce(plan)
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None

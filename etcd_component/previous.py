@@ -104,6 +104,22 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """Any resource of the state."""
+
+    urn: str
+    kind: str
+    """Its type, such as `command:remote:Command`."""
+    tainted: bool
+    """Whether the next update is to replace it (`pulumi state taint`)."""
+
+    @property
+    def name(self) -> str:
+        """The logical name."""
+        return _name(self.urn)
+
+
+@dataclass(frozen=True, slots=True)
 class Previous:
     """What the last update left. An empty stack is known; UNKNOWN says nothing of any stack."""
 
@@ -122,6 +138,7 @@ class Previous:
     """What all other resources have put out, less secrets, by type and logical name."""
     copies: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
     """Files that were copied to machines, by logical name."""
+    resources: tuple[Resource, ...] = ()
 
     def command(self, name: str) -> Command | None:
         """The Command of that logical name, such as `etcd-1-node`; None if there is none."""
@@ -197,6 +214,9 @@ def parse(exported: str) -> Previous:
         ),
         copies=MappingProxyType(
             {name: _command(name, one) for name, one in _of_type(there, _COPY)}
+        ),
+        resources=tuple(
+            Resource(one["urn"], one.get("type", ""), bool(one.get("taint"))) for one in there
         ),
     )
 

@@ -1,0 +1,169 @@
+"""What must not be made anew with `--replace`, `--target-replace` or `pulumi state taint`.
+
+Pulumi tells a program nothing of such a demand and carries it out with one Command alone: it would
+uninstall a member that the cluster counts on. So the program reads it where the person wrote it: in
+the command line of the `pulumi` that runs the program, and in the state.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from etcd_component.mistake import Mistake
+from etcd_component.previous import STASH, Previous, Resource
+
+_OPTIONS: Final = ("replace", "target-replace")
+_COMMAND: Final = "command:remote:Command"
+_CA: Final = "tls:index/selfSignedCert:SelfSignedCert"
+_CA_KEY: Final = "tls:index/privateKey:PrivateKey"
+
+
+def demanded(
+    command_lines: Iterable[Sequence[str]], environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The URNs or patterns of URNs that are to be replaced.
+
+    `command_lines` are those of the processes above the program, the nearest first.
+    """
+    words = next((one for one in command_lines if one and _is_pulumi(one[0])), ())
+    found = []
+    for name in _OPTIONS:
+        flag = f"--{name}"
+        found += [value for word, value in pairwise(words) if word == flag]
+        found += [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
+        in_environment = environment.get(f"PULUMI_OPTION_{name.upper().replace('-', '_')}", "")
+        found += in_environment.split(",")
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _is_pulumi(program: str) -> bool:
+    return Path(program).name in {"pulumi", "pulumi.exe"}
+
+
+def refusals(previous: Previous, patterns: Iterable[str]) -> tuple[Mistake, ...]:
+    """Why these must not be replaced; empty where they may."""
+    wanted = [re.compile(_as_expression(pattern)) for pattern in patterns]
+    if wanted and not previous.known:
+        problem = f"the state cannot be read, so what is replaced is not known: {previous.reason}"
+        return (Mistake("--replace", problem, "run it again, or leave it out"),)
+    replaced = [
+        one
+        for one in previous.resources
+        if one.tainted or any(each.fullmatch(one.urn) for each in wanted)
+    ]
+    found = [(one, _objection(one, previous)) for one in replaced]
+    return (
+        *(Mistake(_place(one), *why) for one, why in found if why),
+        *_members_at_once(replaced),
+    )
+
+
+def _as_expression(pattern: str) -> str:
+    """A pattern of URNs as the engine reads it: `*` ends at a colon, `**` nowhere."""
+    parts = (re.escape(part).replace(r"\*", "[^:]*") for part in pattern.split("**"))
+    return ".*".join(parts)
+
+
+def _place(resource: Resource) -> str:
+    return f"`taint` of {resource.name}" if resource.tainted else f"--replace {resource.name}"
+
+
+def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None:
+    """What would happen, and what to do instead."""
+    name, kind = resource.name, resource.kind
+    if kind == _COMMAND and name.endswith("-node"):
+        return _machine(name)
+    command = previous.command(name) if kind == _COMMAND else None
+    if kind == STASH or (command and not command.text("create") and not command.text("delete")):
+        problem = (
+            "it is a value that is remembered for ever, and the nodes know this stack or its"
+            " cluster by it"
+        )
+        return problem, _leave_out(resource)
+    signs = any(one.kind == _CA and one.name == name for one in previous.resources)
+    if kind in {_CA, _CA_KEY} and signs and not name.startswith("monitor-"):
+        problem = "with another CA at once, members and clients would refuse each other"
+        cure = "a CA takes over from another in steps: README, `Renew certificates, rotate the CA`"
+        return problem, f"{_leave_out(resource)}; {cure}"
+    return None
+
+
+def _machine(name: str) -> tuple[str, str]:
+    instance = name.removesuffix("-node")
+    if name.startswith("monitor-"):
+        return (
+            "the monitor would be taken off its machine, and nothing put there again",
+            "delete etcd_monitor, run `pulumi up`, and add it again",
+        )
+    problem = (
+        f"{instance} would be taken off its machine, data included, while the cluster counts on it"
+    )
+    cure = (
+        "raise etcd_repair on its host to have all of its files put there again, or etcd_reseat to"
+        " have it join with new data"
+    )
+    return problem, cure
+
+
+def _leave_out(resource: Resource) -> str:
+    if resource.tainted:
+        return f"type `pulumi state untaint '{resource.urn}'`"
+    return "leave it out"
+
+
+def _members_at_once(replaced: Iterable[Resource]) -> Iterator[Mistake]:
+    """A member that is replaced leaves and joins again, and several would do so at once."""
+    clusters: dict[str, list[str]] = {}
+    for one in replaced:
+        if one.kind == _COMMAND and one.name.endswith("-member"):
+            instance = one.name.removesuffix("-member")
+            clusters.setdefault(instance.rpartition("-")[0], []).append(instance)
+    for cluster, members in clusters.items():
+        if len(members) > 1:
+            yield Mistake(
+                f"--replace of {', '.join(sorted(members))}",
+                f"these members of cluster {cluster} would leave it at the same time",
+                "replace one, and the next one in another update",
+            )
+
+
+# --- the processes above this one
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    parent: int
+    words: tuple[str, ...]
+
+
+def command_lines_above() -> Iterator[tuple[str, ...]]:
+    """The command lines of the processes above this one, the nearest first, as far as is known."""
+    number = os.getppid()
+    while number > 1 and (found := _process(number)):
+        yield found.words
+        number = found.parent
+
+
+def _process(number: int) -> _Process | None:
+    try:
+        words = Path(f"/proc/{number}/cmdline").read_text(errors="replace").split("\0")
+        status = Path(f"/proc/{number}/stat").read_text(errors="replace")
+        return _Process(int(status.rpartition(")")[2].split()[1]), tuple(words))
+    except (OSError, ValueError, IndexError):
+        return _process_by_ps(number)
+
+
+def _process_by_ps(number: int) -> _Process | None:
+    """Where there is no /proc, as on macOS. A URN that is replaced has no blank in it."""
+    command = ["ps", "-ww", "-o", "ppid=", "-o", "args=", "-p", str(number)]
+    try:
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        parent, *words = printed.split()
+        return _Process(int(parent), tuple(words))
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,115 @@
+"""What `--replace` would break is refused before anything is registered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from etcd_component.previous import UNKNOWN, Previous, parse
+from etcd_component.replacements import command_lines_above, demanded, refusals
+
+BEGINNING = "urn:pulumi:prod::etcd::etcd:index:Cluster$"
+INSTANCE = f"{BEGINNING}etcd:index:Instance$command:remote:Command::"
+CA = f"{BEGINNING}etcd:index:Pki$tls:index"
+
+
+def resource(urn: str, **more: Any) -> dict[str, Any]:
+    kind = urn.split("::")[2].rpartition("$")[2]
+    return {"urn": urn, "type": kind, "inputs": {"create": "sudo etcd-node"}, **more}
+
+
+def state(*more: dict[str, Any]) -> Previous:
+    steps = ("node", "config", "member", "rollout")
+    commands = [f"{INSTANCE}etcd-{seq}-{step}" for seq in (1, 2, 3) for step in steps]
+    resources = [
+        *map(resource, commands),
+        resource(f"{BEGINNING}command:remote:Command::etcd-genesis", inputs={"triggers": ["a"]}),
+        resource(f"{BEGINNING}pulumi:index:Stash::etcd-owner"),
+        resource(f"{CA}/privateKey:PrivateKey::etcd-ca"),
+        resource(f"{CA}/selfSignedCert:SelfSignedCert::etcd-ca"),
+        resource(f"{BEGINNING}etcd:index:Instance$tls:index/privateKey:PrivateKey::etcd-1"),
+        resource(
+            "urn:pulumi:prod::etcd::etcd:index:Monitor$command:remote:Command::monitor-1.2.3.4-node"
+        ),
+        *more,
+    ]
+    return parse(json.dumps({"deployment": {"resources": resources}}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (f"{INSTANCE}etcd-1-node", "etcd-1 would be taken off its machine, data included"),
+        ("**etcd-2-node", "raise etcd_repair on its host"),
+        ("**monitor-1.2.3.4-node", "the monitor would be taken off its machine"),
+        ("**etcd-genesis", "remembered for ever"),
+        ("**::etcd-owner", "remembered for ever"),
+        (f"{CA}/privateKey:PrivateKey::etcd-ca", "with another CA at once"),
+        ("**SelfSignedCert::etcd-ca", "takes over from another in steps"),
+        ("**-member", "etcd-1, etcd-2, etcd-3: these members of cluster etcd would leave it"),
+    ],
+)
+def test_what_would_break_is_refused_with_what_to_do_instead(pattern: str, problem: str) -> None:
+    (found,) = refusals(state(), [pattern])
+    assert problem in str(found)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        f"{INSTANCE}etcd-1-member",
+        "**etcd-1-config",
+        "**-rollout",
+        "**PrivateKey::etcd-1",
+        # The engine, too, lets one star end at a colon.
+        "*etcd-1-node",
+        f"{INSTANCE}etcd-9-node",
+    ],
+)
+def test_what_may_be_made_anew_is_not(pattern: str) -> None:
+    assert refusals(state(), [pattern]) == ()
+
+
+def test_what_the_state_has_as_tainted_is_replaced_without_an_option() -> None:
+    (found,) = refusals(state(resource(f"{INSTANCE}etcd-4-node", taint=True)), [])
+    assert found.place == "`taint` of etcd-4-node"
+
+
+def test_where_the_state_is_not_known_nothing_is_replaced() -> None:
+    assert "nobody looked" in str(refusals(UNKNOWN, ["**etcd-1-config"]))
+    assert refusals(UNKNOWN, []) == ()
+
+
+ABOVE = [
+    ("/opt/python", "-u", "pulumi-language-python-exec", "--replace", "other"),
+    ("/usr/bin/pulumi-language-python", "127.0.0.1:1"),
+    ("/usr/bin/pulumi", "up", "--replace", "one", "--yes", "--target-replace=two", "--replace"),
+    ("pulumi", "up", "--replace", "a wrapper's"),
+]
+
+
+def test_the_demand_is_read_from_the_nearest_pulumi() -> None:
+    assert demanded(ABOVE, {}) == ("one", "two")
+    assert demanded(ABOVE[:2], {}) == ()
+    assert demanded([], {"PULUMI_OPTION_TARGET_REPLACE": "three,four"}) == ("three", "four")
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_the_processes_above_are_known(monkeypatch: pytest.MonkeyPatch, proc: bool) -> None:
+    """This one asks a child of its own, which has it above."""
+    program = "import etcd_component.replacements as r, json\n"
+    if not proc:
+        program += "r._process = r._process_by_ps\n"
+    program += "print(json.dumps(list(r.command_lines_above())))"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    above = json.loads(shown)
+    assert any("pytest" in word for word in above[0])
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert list(command_lines_above()) == []
