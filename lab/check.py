@@ -69,7 +69,9 @@ def _install(packages: list[str], say: Callable[[str], None]) -> None:
         return
     say(f"host packages: installing {' '.join(packages)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    # A machine that has just booted installs something itself, which is waited for.
+    waiting = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
+    install = [*waiting, "install", "--yes", "--no-install-recommends", *packages]
     if attempt(install, extra_environment=quiet).returncode != 0:
         run(["apt-get", "update"])
         run(install, extra_environment=quiet)
