@@ -51,7 +51,8 @@ class _Port:
         place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         users = ", ".join(self.users)
         if self.is_bastion:
-            who, cure = f"the bastion {place} of {users}", "(etcd:sshBastion)"
+            who = f"the bastion {place} of {users}"
+            cure = "(etcd:sshBastion, or ProxyJump in ~/.ssh/config)"
         elif self.users == [_MONITOR]:
             who = f"{users} at {place}"
             cure = "in etcd_monitor; one that is gone for good gets `lost: true` there"

@@ -262,8 +262,8 @@ def _unknown_login(reach: Mapping[str, Any], site: Site) -> ssh.Login:
     """Stands in until logins are looked up, all at once; and for good if the machine is lost."""
     return ssh.Login(
         host=reach["host"],
-        port=reach.get("port", site.access.port),
-        user=reach.get("user", site.access.user),
+        port=reach.get("port", site.access.port) or ssh.DEFAULT_PORT,
+        user=reach.get("user", site.access.user) or ssh.DEFAULT_USER,
         sudo=False,
         private_key=None,
         private_key_passphrase=None,

@@ -136,10 +136,13 @@ ANSIBLE_ALIASES: Final = MappingProxyType(
 )
 """Ansible's own second names."""
 
+_NO_OPTIONS: Final = (
+    "options of ssh are read from ~/.ssh/config; a bastion is etcd:sshBastion, or ProxyJump there"
+)
 UNREAD: Final = MappingProxyType(
     {
-        "ansible_ssh_common_args": "ssh's own options are not read; a bastion is etcd:sshBastion",
-        "ansible_ssh_extra_args": "ssh's own options are not read; a bastion is etcd:sshBastion",
+        "ansible_ssh_common_args": _NO_OPTIONS,
+        "ansible_ssh_extra_args": _NO_OPTIONS,
         "ansible_password": "passwords are not used for SSH; give a key or an agent",
         "ansible_ssh_pass": "passwords are not used for SSH; give a key or an agent",
         "ansible_become_password": "sudo is used without a password",

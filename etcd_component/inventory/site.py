@@ -7,7 +7,7 @@ holds the same keys.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -63,9 +63,9 @@ def _bastion(value: Any) -> ssh.Hop:
         raise Wrong(f"{values.shown(value)} is not a bastion", 'write "user@host:port"')
     user, host, port = found.groups()
     return ssh.Hop(
-        user=values.user_name(user) if user else "",
+        user=values.user_name(user) if user else None,
         host=values.address(host.strip("[]")),
-        port=values.integer(1, MAX_PORT)(port or ssh.DEFAULT_PORT),
+        port=values.integer(1, MAX_PORT)(port) if port else None,
         private_key_file=None,
     )
 
@@ -242,23 +242,17 @@ def _content(file: Path) -> str:
 def _access(
     chosen: Mapping[str, Any], environ: Mapping[str, str], home: Path, findings: Findings
 ) -> ssh.Access:
-    user = chosen.get("sshUser", "root")
     bastion = chosen.get("sshBastion")
     if bastion:
-        bastion = ssh.Hop(
-            user=bastion.user or user,
-            host=bastion.host,
-            port=bastion.port,
-            private_key_file=chosen.get("sshBastionPrivateKeyFile"),
-        )
+        bastion = replace(bastion, private_key_file=chosen.get("sshBastionPrivateKeyFile"))
     checked = chosen.get("sshHostKeyChecking", True)
     if not checked:
         findings.warn(
             "sshHostKeyChecking is false: whoever answers at an address gets the cluster's keys"
         )
     return ssh.Access(
-        user=user,
-        port=chosen.get("sshPort", ssh.DEFAULT_PORT),
+        user=chosen.get("sshUser"),
+        port=chosen.get("sshPort"),
         sudo=chosen.get("sshSudo"),
         private_key=chosen.get("sshPrivateKey"),
         private_key_file=chosen.get("sshPrivateKeyFile"),

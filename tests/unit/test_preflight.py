@@ -22,6 +22,7 @@ esac
 """
 # What a machine is asked, and what it answers, stands in files by its address.
 _SSH = """#!/bin/sh
+[ "$1" != -G ] || exec /usr/bin/ssh "$@"
 host=$(sed -n 's/^ *HostName //p' "$2")
 for last; do :; done
 printf '%s' "$last" >{place}/$host.command

@@ -202,8 +202,13 @@ def test_a_socket_that_nobody_listens_on_does_not_answer(tmp_path: Path) -> None
 # --- host keys
 
 
+def known_hosts_file(access: Access) -> Path:
+    assert access.known_hosts is not None
+    return access.known_hosts
+
+
 def learn(access: Access, *lines: str) -> None:
-    with access.known_hosts_file.open("a") as file:
+    with known_hosts_file(access).open("a") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 
@@ -221,9 +226,9 @@ def test_on_another_port_the_host_is_another(access: Access, make_key: MakeKey) 
 
 def test_hashed_names_patterns_and_ipv6_are_found(access: Access, key: Path) -> None:
     learn(access, f"hashed.example.com {public(key)}")
-    command = ["ssh-keygen", "-q", "-H", "-f", str(access.known_hosts_file)]
+    command = ["ssh-keygen", "-q", "-H", "-f", str(known_hosts_file(access))]
     subprocess.run(command, check=True, capture_output=True)
-    assert "hashed" not in access.known_hosts_file.read_text()
+    assert "hashed" not in known_hosts_file(access).read_text()
     learn(access, f"*.lab {public(key)}", f"fd00::1,[fd00::1]:2222 {public(key)}")
     for host in ("hashed.example.com", "n1.lab", "fd00::1"):
         assert access.login(host).host_key == public(key)
@@ -240,7 +245,7 @@ def test_the_best_kind_of_key_is_pinned(access: Access, make_key: MakeKey) -> No
 
 def test_an_unknown_host_comes_with_the_line_to_run(access: Access) -> None:
     ((problem, cure),) = refused(access, port=2222)
-    file = access.known_hosts_file
+    file = known_hosts_file(access)
     assert problem == f"the host key of 10.10.10.10 port 2222 is not in {file}"
     assert f"`ssh-keyscan -t ed25519 -p 2222 10.10.10.10 >> {file}`" in cure
     assert "compare the fingerprint" in cure
@@ -311,7 +316,7 @@ def test_a_bastion_takes_the_nodes_key_unless_it_has_its_own(access: Access, key
 
 def test_behind_a_bastion_the_host_key_is_scanned_through_it(access: Access) -> None:
     (_, inner), (_, outer) = refused(behind(access), "h")
-    file = access.known_hosts_file
+    file = known_hosts_file(access)
     assert f"`ssh -p 2222 ops@gate ssh-keyscan -t ed25519 -p 22 h >> {file}`" in inner
     assert f"`ssh-keyscan -t ed25519 -p 2222 gate >> {file}`" in outer
 
