@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etcd_component.ssh import config, host_keys, keys
+from etcd_component.ssh import config, host_keys, keys, trial
 from etcd_component.ssh.config import DEFAULT_USER, HostConfig
 from etcd_component.ssh.keys import Key
 from etcd_component.ssh.login import CannotLogIn, Login, collected
@@ -56,21 +56,25 @@ class Access:
         Raises CannotLogIn with everything that is missing: key and host keys, the bastion's too.
         """
         there = self._config(host, port or self.port, user or self.user)
-        key, host_key, hop, bastion = Key(), None, None, None
+        found, host_key, bastion = list[Key](), None, None
         findings: list[tuple[str, str]] = []
         with collected(findings):
-            key = self._key(there, private_key_file or self.private_key_file, self.private_key)
+            found = self._keys(there, private_key_file or self.private_key_file, self.private_key)
         with collected(findings):
             hop = self._hop(there)
-            host_key = self._host_key(there, hop)
-        with collected(findings):
+            with collected(findings):
+                host_key = self._host_key(there, hop)
             bastion = self._bastion(hop) if hop else None
         if findings:
             raise CannotLogIn(*dict.fromkeys(findings))
         name = there.user or DEFAULT_USER
         wanted = self.sudo if sudo is None else sudo
         return _login(
-            there, key, host_key, sudo=name != DEFAULT_USER and wanted is not False, bastion=bastion
+            there,
+            found,
+            host_key,
+            sudo=name != DEFAULT_USER and wanted is not False,
+            bastion=bastion,
         )
 
     def _config(self, host: str, port: int | None, user: str | None) -> HostConfig:
@@ -104,16 +108,16 @@ class Access:
     def _bastion(self, hop: HostConfig) -> Login:
         if self.bastion or not hop.identity_files:
             own = self.bastion.private_key_file if self.bastion else None
-            key = self._key(hop, own or self.private_key_file, self.private_key)
+            found = self._keys(hop, own or self.private_key_file, self.private_key)
         else:
-            key = self._key(hop, None, None)
-        return _login(hop, key, self._host_key(hop, None), sudo=False, bastion=None)
+            found = self._keys(hop, None, None)
+        return _login(hop, found, self._host_key(hop, None), sudo=False, bastion=None)
 
-    def _key(self, there: HostConfig, file: Path | None, text: str | None) -> Key:
+    def _keys(self, there: HostConfig, file: Path | None, text: str | None) -> list[Key]:
         if file:
-            return keys.read_key(file, self.passphrase)
+            return [keys.read_key(file, self.passphrase, there.certificate_files)]
         if text:
-            return keys.usable_key(text, self.passphrase, "the private key")
+            return [keys.usable_key(text, self.passphrase, "the private key")]
         return keys.as_ssh(there, self.agent_socket, self.home, self.passphrase)
 
     def _host_key(self, there: HostConfig, hop: HostConfig | None) -> str | None:
@@ -130,19 +134,34 @@ class Access:
 
 
 def _login(
-    there: HostConfig, key: Key, host_key: str | None, *, sudo: bool, bastion: Login | None
+    there: HostConfig,
+    found: Sequence[Key],
+    host_key: str | None,
+    *,
+    sudo: bool,
+    bastion: Login | None,
 ) -> Login:
-    return Login(
-        host=there.host,
-        port=there.port,
-        user=there.user or DEFAULT_USER,
-        sudo=sudo,
-        private_key=key.text,
-        private_key_passphrase=key.passphrase,
-        agent=key.text is None,
-        host_key=host_key,
-        bastion=bastion,
-    )
+    """The login with the key that the machine accepts. Only where that is in doubt it is asked."""
+    ways = [
+        (
+            key,
+            Login(
+                host=there.host,
+                port=there.port,
+                user=there.user or DEFAULT_USER,
+                sudo=sudo,
+                private_key=key.text,
+                private_key_passphrase=key.passphrase,
+                agent=key.text is None,
+                host_key=host_key,
+                bastion=bastion,
+            ),
+        )
+        for key in found
+    ]
+    if len(ways) > 1 or found[0].certificate:
+        return trial.accepted(ways)
+    return ways[0][1]
 
 
 def _no_program(there: HostConfig) -> tuple[str, str]:

@@ -5,8 +5,8 @@ import binascii
 import functools
 import re
 import socket
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from etcd_component.ssh import tools
@@ -23,31 +23,37 @@ class Key:
 
     text: str | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
+    name: str = "the agent's keys"
+    certificate: Path | None = None
+    """Belongs to it, and is not sent: the command provider knows those of an agent only."""
 
 
-def as_ssh(there: HostConfig, agent_socket: str | None, home: Path, passphrase: str | None) -> Key:
-    """The key that `ssh` would try first at a host.
+def as_ssh(
+    there: HostConfig, agent_socket: str | None, home: Path, passphrase: str | None
+) -> list[Key]:
+    """The keys that `ssh` would try at a host, in their order.
 
     `agent_socket` is the agent's that the command provider asks, `passphrase` opens encrypted
     files. Raises CannotLogIn if there is no key at all.
     """
     named = there.identity_files
     files = named or tuple(home / ".ssh" / name for name in DEFAULT_IDENTITIES)
-    socket_path = None
-    findings: list[tuple[str, str]] = []
+    agent, findings = None, list[tuple[str, str]]()
     with collected(findings):
-        socket_path = _agent_of(there, agent_socket)
-    held = _agent_keys(socket_path) if socket_path else frozenset()
-    is_held = any(_fingerprint(file) in held for file in files) if held else False
-    if held and (is_held or not (named or there.identities_only)):
-        return Key()
-    for file in files:
+        agent = _agent_of(there, agent_socket)
+    held = _agent_keys(agent) if agent else frozenset()
+    others = [file for file in files if not held or _fingerprint(file) not in held]
+    found = []
+    for file in others:
         if file.exists():
             with collected(findings):
-                return read_key(file, passphrase)
-    if held and not there.identities_only:
-        return Key()
-    raise CannotLogIn(*findings or [_no_key(files)])
+                found.append(read_key(file, passphrase, there.certificate_files))
+    is_held = len(others) < len(files)
+    if held and (is_held or not there.identities_only):
+        found.insert(0 if is_held or not named else len(found), Key())
+    if not found:
+        raise CannotLogIn(*findings or [_no_key(files)])
+    return found
 
 
 def _agent_of(there: HostConfig, agent_socket: str | None) -> str | None:
@@ -79,8 +85,11 @@ def _no_key(files: Sequence[Path]) -> tuple[str, str]:
     )
 
 
-def read_key(file: Path, passphrase: str | None) -> Key:
-    """The key in a file. Raises CannotLogIn, never with a part of the key."""
+def read_key(file: Path, passphrase: str | None, certificates: Iterable[Path] = ()) -> Key:
+    """The key in a file; `certificates` are those that are not beside their keys.
+
+    Raises CannotLogIn, never with a part of the key.
+    """
     try:
         text = file.read_text(encoding="ascii")
     except FileNotFoundError:
@@ -91,7 +100,11 @@ def read_key(file: Path, passphrase: str | None) -> Key:
         raise CannotLogIn(
             (f"the private key {file} cannot be read ({error.strerror})", "make it readable")
         ) from None
-    return usable_key(text, passphrase, str(file))
+    key = usable_key(text, passphrase, str(file))
+    beside = file.with_name(f"{file.name}-cert.pub")
+    return replace(
+        key, certificate=next((one for one in (beside, *certificates) if one.exists()), None)
+    )
 
 
 def usable_key(text: str, passphrase: str | None, name: str) -> Key:
@@ -107,11 +120,11 @@ def usable_key(text: str, passphrase: str | None, name: str) -> Key:
         cure = "set it from the file: `pulumi config set --secret etcd:sshPrivateKey < KEY`"
         raise CannotLogIn((f"{name} has lost its line breaks", cure))
     if not _encrypted(text):
-        return Key(text.strip() + "\n")  # with a passphrase the provider would refuse it
+        return Key(text.strip() + "\n", name=name)  # with a passphrase the provider would refuse it
     if not passphrase:
         cure = "set the secret etcd:sshPrivateKeyPassphrase, or `ssh-add` the key to an agent"
         raise CannotLogIn((f"{name} is encrypted and no passphrase is given", cure))
-    return Key(text.strip() + "\n", passphrase)
+    return Key(text.strip() + "\n", passphrase, name)
 
 
 def _encrypted(text: str) -> bool:

@@ -7,14 +7,13 @@ from typing import Any
 
 from etcd_component.etcd_api.errors import UnexpectedAnswer
 from etcd_component.etcd_api.members import Member, parse_members
+from etcd_component.ssh.client import NotLookedAt
+
+__all__ = ["NO_CONFIGURATION", "SCHEMA", "Facts", "NotLookedAt", "parse"]
 
 SCHEMA = 1
 NO_CONFIGURATION = "none"
 """The stage of an instance of which the machine has no configuration."""
-
-
-class NotLookedAt(Exception):  # noqa: N818 - what happened
-    """A node could not be looked at, and why."""
 
 
 @dataclass(frozen=True, slots=True)

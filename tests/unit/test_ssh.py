@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -162,17 +162,6 @@ def test_without_any_key_the_ways_to_give_one_are_listed(tmp_path: Path) -> None
 
 
 # --- the agent
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Path]:
-    """A real agent without keys."""
-    path = tmp_path / "agent"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL) as run:
-        while not agent_answers(str(path)):
-            assert run.poll() is None
-        yield path
-        run.terminate()
 
 
 def test_an_agent_that_has_keys_is_used(agent: Path, tmp_path: Path, key: Path) -> None:
