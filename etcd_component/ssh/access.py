@@ -1,5 +1,7 @@
 """Logins, made up from the inventory, the stack's settings, and the configuration of `ssh`."""
 
+import functools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +108,15 @@ class Access:
         return hop
 
     def _bastion(self, hop: HostConfig) -> Login:
+        """The login of the bastion, looked up once for all machines behind it."""
+        with _ONE_BASTION:
+            found = _bastion_of(self, hop)
+        if isinstance(found, CannotLogIn):
+            raise CannotLogIn(*found.findings)
+        return found
+
+    def bastion_login(self, hop: HostConfig) -> Login:
+        """Look it up. Raises CannotLogIn."""
         if self.bastion or not hop.identity_files:
             own = self.bastion.private_key_file if self.bastion else None
             found = self._keys(hop, own or self.private_key_file, self.private_key)
@@ -131,6 +142,17 @@ class Access:
             return [self.known_hosts]
         own = there.known_hosts or (self.home / ".ssh" / "known_hosts",)
         return [*own, *there.global_known_hosts]
+
+
+_ONE_BASTION = threading.Lock()
+
+
+@functools.cache
+def _bastion_of(access: Access, hop: HostConfig) -> Login | CannotLogIn:
+    try:
+        return access.bastion_login(hop)
+    except CannotLogIn as refusal:
+        return refusal
 
 
 def _login(

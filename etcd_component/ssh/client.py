@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,20 @@ class Way:
         return ours
 
 
-def prepare(login: Login, place: Path) -> Way:
+def prepare(login: Login, place: Path, others: Sequence[Login] = ()) -> Way:
     """Write ssh's configuration, keys and known hosts into a directory that is made for it.
 
-    Raises NotLookedAt.
+    `others` differ from the login in their keys, which are offered to the machine after its own;
+    those of an agent are before all others. Raises NotLookedAt.
     """
     if shutil.which("ssh") is None:
         raise NotLookedAt("there is no `ssh` here")
-    hops = {_NODE: login} | ({_BASTION: login.bastion} if login.bastion else {})
+    hops = {_NODE: [login, *others]} | ({_BASTION: [login.bastion]} if login.bastion else {})
     agent = os.environ.get("SSH_AUTH_SOCK")
-    if any(one.agent for one in hops.values()) and not agent:
+    if any(one.agent for each in hops.values() for one in each) and not agent:
         raise NotLookedAt("the stack logs in with an agent's key, and no agent runs here")
     place.mkdir(mode=0o700, parents=True)
-    text = "".join(_host(alias, one, place) for alias, one in hops.items())
+    text = "".join(_host(alias, each, place) for alias, each in hops.items())
     if login.bastion:
         text += f"Host {_NODE}\n  ProxyJump {_BASTION}\n"
     _write(place / "config", text)
@@ -79,7 +81,13 @@ def prepare(login: Login, place: Path) -> Way:
     return Way(place)
 
 
-def _host(alias: str, login: Login, place: Path) -> str:
+def key_file(place: Path, number: int = 0, alias: str = _NODE) -> Path:
+    """Where `prepare` puts the private key of a login: 0, or the number of another one."""
+    return place / (f"{alias}-{number}.key" if number else f"{alias}.key")
+
+
+def _host(alias: str, logins: Sequence[Login], place: Path) -> str:
+    login = logins[0]
     known = place / f"{alias}.known"
     options = {
         "HostName": login.host,
@@ -98,15 +106,23 @@ def _host(alias: str, login: Login, place: Path) -> str:
     }
     if login.host_key:
         _write(known, f"{alias} {login.host_key}\n")
-    if login.private_key:
-        key = place / f"{alias}.key"
-        _write(key, login.private_key)
-        options |= {"IdentityFile": str(key), "IdentitiesOnly": "yes", "IdentityAgent": "none"}
-        if login.private_key_passphrase:
-            _write(place / f"{alias}.key.passphrase", f"{login.private_key_passphrase}\n")
-    else:
-        options["IdentityFile"] = "none"
-    return f"Host {alias}\n" + "".join(f"  {key} {value}\n" for key, value in options.items())
+    if not any(one.agent for one in logins):
+        options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
+    lines = [f"{key} {value}" for key, value in options.items()]
+    lines += [f"IdentityFile {file}" for file in _keys(alias, logins, place)] or [
+        "IdentityFile none"
+    ]
+    return f"Host {alias}\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _keys(alias: str, logins: Sequence[Login], place: Path) -> Iterator[Path]:
+    for number, login in enumerate(logins):
+        if login.private_key:
+            key = key_file(place, number, alias)
+            _write(key, login.private_key)
+            if login.private_key_passphrase:
+                _write(place / f"{key.name}.passphrase", f"{login.private_key_passphrase}\n")
+            yield key
 
 
 def _write(file: Path, text: str, mode: int = 0o600) -> None:
@@ -114,10 +130,12 @@ def _write(file: Path, text: str, mode: int = 0o600) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def ask(way: Way, command: str, stdin: bytes, seconds: float) -> tuple[int, str, str]:
+def ask(
+    way: Way, command: str, stdin: bytes, seconds: float, *, verbose: bool = False
+) -> tuple[int, str, str]:
     """Run a command on a node: exit status, and what it printed where. Raises NotLookedAt."""
     process = way.start(
-        "-T",
+        "-Tv" if verbose else "-T",
         _NODE,
         command,
         stdin=subprocess.PIPE,

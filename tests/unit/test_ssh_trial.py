@@ -60,6 +60,9 @@ class Server:
                 self._conn.set_authorized_keys(authorized)
                 return True
 
+            def connection_requested(self, *where: object) -> bool:
+                return True
+
         return Asking()
 
     def close(self) -> None:
@@ -108,6 +111,7 @@ def test_an_agent_whose_keys_are_refused_gives_way_to_a_file(
     server.accept(file)
     login = with_agent(make_key("other")).login(HOST)
     assert (login.agent, login.private_key) == (False, file.read_text())
+    assert server.connections == 1  # a login that fails is remembered by sshd
 
 
 def test_an_agent_whose_key_is_accepted_comes_before_a_file(
@@ -140,6 +144,23 @@ def test_of_several_files_the_one_that_is_accepted_is_taken(
     second = make_key(".ssh/id_ecdsa", "ecdsa")
     server.accept(second)
     assert access.login(HOST).private_key == second.read_text()
+
+
+def test_behind_a_bastion_each_machine_is_asked_and_the_bastion_once(
+    access: Access, server: Server, make_key: MakeKey
+) -> None:
+    make_key(".ssh/id_ed25519")
+    second = make_key(".ssh/id_ecdsa", "ecdsa")
+    server.accept(second)
+    (access.home / ".ssh" / "config").write_text(
+        f"Host gate\n  HostName {HOST}\n  Port {server.port}\n"
+        f"Host {HOST} localhost\n  ProxyJump gate\n"
+    )
+    for host in (HOST, "localhost"):
+        login = access.login(host)
+        assert login.bastion is not None
+        assert (login.private_key, login.bastion.private_key) == (second.read_text(),) * 2
+    assert server.connections == 1 + 2 * 2
 
 
 def test_refused_keys_are_named(access: Access, server: Server, make_key: MakeKey) -> None:
