@@ -163,6 +163,7 @@ class Graph:
 
     def close(self) -> None:
         """Work out what follows once every place is read: ancestors, depths, priorities."""
+        self._move_identities()
         for node in self._nodes.values():
             if node.name != ALL and not node.parents:
                 node.parents.add(ALL)
@@ -171,6 +172,27 @@ class Graph:
                 node.priority = self._priority(said)
         for name in self._nodes:
             self._climb(name)
+
+    def _move_identities(self) -> None:
+        """Give instances to their cluster's group where another group's lines say what they are.
+
+        Such a line has etcd_seq and etcd_cluster, and the group of that name lists the host. In
+        Ansible a host's variables hold in all its groups, so Pigsty deploys the same.
+        """
+        for node in self._nodes.values():
+            for name, host in node.hosts.items():
+                said = host.own.get("etcd_cluster")
+                group = self._nodes.get(str(said.value)) if said else None
+                if "etcd_seq" not in host.own or not group or group is node:
+                    continue
+                if name not in group.hosts:
+                    continue
+                moved = {one: host.own[one] for one in host.own if one.startswith("etcd_")}
+                self._merge(group.vars, "etcd_cluster", moved.pop("etcd_cluster"))
+                self._add_host(group, Host(group.hosts[name].key, host.place, moved))
+                rest = {one: value for one, value in host.own.items() if one not in moved}
+                rest.pop("etcd_cluster")
+                node.hosts[name] = Host(host.key, host.place, rest)
 
     def _priority(self, said: Said) -> int:
         try:
@@ -376,6 +398,9 @@ def _said(place: str, body: Any, findings: Findings) -> dict[str, Said]:
     said = {}
     for key, value in _checked_mapping(place, body, findings).items():
         name = parameters.ANSIBLE_ALIASES.get(str(key), str(key))
+        if name in parameters.RETIRED:
+            findings.warn(f"{name} is passed over: {parameters.RETIRED[name]}")
+            continue
         wrong = parameters.wrong_name(name)
         if wrong:
             findings.mistakes.append(wrong.at(f"{place}.{key}"))

@@ -151,13 +151,14 @@ UNREAD: Final = MappingProxyType(
 )
 """Ansible's variables that would be missed, and what is done instead."""
 
-_RETIRED: Final = MappingProxyType(
+RETIRED: Final = MappingProxyType(
     {
-        "etcd_clean": "take it out: an instance with data is never founded again",
-        "etcd_api": "take it out: the API is v3",
+        "etcd_clean": "an update never removes the data of an instance",
+        "etcd_api": "the API is v3",
+        "etcd_exists": "whether an instance exists is looked up on its machine",
     }
 )
-"""Parameters that Pigsty once had."""
+"""Parameters that Pigsty once had, or has for itself, and why they are not needed."""
 
 _ANSIBLE_OWN: Final = frozenset(
     [
@@ -179,11 +180,9 @@ def wrong_name(name: str) -> Wrong | None:
 
     Everything else an inventory holds is for others, and right.
     """
-    known = name in PARAMETERS or name in ANSIBLE_ALIASES or name in UNREAD
+    known = name in PARAMETERS or name in ANSIBLE_ALIASES or name in UNREAD or name in RETIRED
     if known or name in _ANSIBLE_OWN:
         return None
-    if name in _RETIRED:
-        return Wrong("this is no parameter any more", _RETIRED[name])
     plain = name.lower().replace("-", "_")
     ours = plain.startswith("etcd_")
     near = closest(name, PARAMETERS, typos_only=not ours)

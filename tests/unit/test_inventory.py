@@ -494,11 +494,6 @@ def test_a_misspelt_parameter_is_told_the_nearest(
     )
 
 
-def test_a_parameter_that_pigsty_once_had_is_explained(mistakes: Mistakes) -> None:
-    (mistake,) = mistakes(group(etcd_clean=True))
-    assert "never founded again" in mistake.cure
-
-
 def test_what_other_modules_and_ansible_say_is_passed_over(read: Read) -> None:
     others = [
         "node_cluster",
