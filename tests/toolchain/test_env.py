@@ -97,7 +97,7 @@ def test_a_program_reaches_its_engine_past_a_proxy(project: Project) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "answer: 42" in " ".join(done.stdout.split())
+    assert "1 to create" in done.stdout
 
 
 def test_a_lab_stack_gets_the_labs_state_and_a_passphrase_of_its_own(lab: Path) -> None:
@@ -121,6 +121,42 @@ def test_a_shell_of_the_lab_is_freed_for_somebodys_own_stack(lab: Path) -> None:
     inside = {"PULUMI_ETCD_LAB": str(lab), "PULUMI_BACKEND_URL": f"file://{lab}/pulumi"}
     lines = env("prod", **inside)
     assert shell(lines, "echo ${PULUMI_BACKEND_URL-none}", **inside) == "none"
+
+
+@pytest.mark.parametrize(
+    ("stack", "before", "after"),
+    [
+        ("prod", "", "prod"),
+        ("prod", "three", "prod"),
+        ("prod", "acme/etcd/prod", "acme/etcd/prod"),
+        ("three", "prod", "three"),
+        ("none", "prod", "prod"),
+    ],
+)
+def test_what_is_typed_acts_on_the_stack_of_the_environment(
+    lab: Path, stack: str, before: str, after: str
+) -> None:
+    around = {"PULUMI_ETCD_LAB": str(lab), "PULUMI_STACK": before}
+    assert shell(env(stack, **around), "echo $PULUMI_STACK", **around) == after
+
+
+def test_without_a_lab_its_stack_is_nobodys(lab: Path) -> None:
+    (lab / "site.yaml").unlink()
+    around = {"PULUMI_ETCD_LAB": str(lab), "PULUMI_STACK": "prod"}
+    assert shell(env("three", **around), "echo $PULUMI_STACK", **around) == "prod"
+    inside = {**around, "PULUMI_STACK": "three", "PULUMI_BACKEND_URL": f"file://{lab}/pulumi"}
+    assert shell(env("three", **inside), "echo ${PULUMI_STACK-none}", **inside) == "none"
+
+
+def test_outputs_do_not_scroll_the_result_away(project: Project) -> None:
+    lines = env("none")
+    environment = project.backend.environment
+    words = f"cd '{project.directory}' && pulumi up --yes --skip-preview --stack three"
+    done = shell(lines, words, **environment)
+    assert "1 created" in done
+    assert "answer" not in done
+    words = f"cd '{project.directory}' && pulumi stack output answer --stack three"
+    assert shell(lines, words, **environment) == "42"
 
 
 def test_an_agent_that_is_gone_is_not_asked(tmp_path: Path) -> None:
