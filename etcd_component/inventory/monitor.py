@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from etcd_component import ssh
 from etcd_component.inventory import values
@@ -51,7 +50,7 @@ def _alertmanagers(value: Any) -> tuple[str, ...]:
 
 def _url(value: Any) -> str:
     written = values.text(value)
-    parts = urlsplit(written)
+    parts = values.url_parts(written)
     if "@" in parts.netloc:
         # Not repeated: what stands before the @ may be a password.
         raise Wrong(

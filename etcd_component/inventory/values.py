@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from etcd_component import versions
 from etcd_component.mistake import Wrong
@@ -180,7 +180,18 @@ def retention(value: Any) -> str:
 
 def path(value: Any) -> str:
     """A path of a file on the machine that runs the program."""
-    return text(value)
+    written = text(value)
+    if not written.isprintable():
+        raise Wrong(f"{shown(written)} has characters that do not print", "correct the path")
+    return written
+
+
+def url_parts(written: str) -> SplitResult:
+    """A URL in its parts. Raises Wrong for brackets that hold no IPv6 address."""
+    try:
+        return urlsplit(written)
+    except ValueError:
+        raise Wrong("it is not a URL", "write an IPv6 address in brackets, if it has one") from None
 
 
 # --- readers: names and addresses
@@ -498,7 +509,7 @@ def template(value: Any) -> str:
 
 def archive_url(value: Any) -> str:
     """Where the release is fetched from by the nodes, as a template."""
-    parts = urlsplit(text(value))
+    parts = url_parts(text(value))
     if parts.username or parts.password:
         raise Wrong("it has a login in it, which would be printed", "serve it without a login")
     written = template(value)
