@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -185,7 +186,7 @@ def wrong_name(name: str) -> Wrong | None:
         return None
     plain = name.lower().replace("-", "_")
     ours = plain.startswith("etcd_")
-    near = closest(name, PARAMETERS, typos_only=not ours)
+    near = _nearest(name, typos_only=not ours)
     if near:
         return Wrong("there is no such parameter", f"did you mean {near}?")
     if ours:
@@ -194,3 +195,9 @@ def wrong_name(name: str) -> Wrong | None:
             "take it out; etcd's own configuration keys go into etcd_options",
         )
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _nearest(name: str, *, typos_only: bool) -> str | None:
+    """A fleet says the same few hundred names on thousands of lines."""
+    return closest(name, PARAMETERS, typos_only=typos_only)
