@@ -13,7 +13,6 @@ from etcd_component import previous
 # The state is read while the rest is imported, which takes as long.
 previous.begin()
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from etcd_component.changes import planned
 from etcd_component.changes.refused import foreseen
 from etcd_component.departures import departures
 from etcd_component.inventory import Plan
+from etcd_component.inventory.site import parsed
 from etcd_component.inventory.stackfile import as_written
 from etcd_component.plaintext import plain_secrets
 from etcd_component.replacements import command_lines_above, demanded, refusals
@@ -36,12 +36,9 @@ from etcd_component.stack_traces import left_out_of_the_state
 def stack_value(key: str) -> Any:
     """The stack's value of a key of this project; secrets are in the clear, the caller keeps them.
 
-    None when it is unset or empty. An object arrives as JSON.
+    None when it is unset or empty.
     """
-    text = pulumi.runtime.get_config(f"etcd:{key}")
-    if not text:
-        return None
-    return json.loads(text) if key in {"inventory", "etcd_monitor"} else text
+    return parsed(key, pulumi.runtime.get_config(f"etcd:{key}"))
 
 
 def refuse_replacements() -> None:

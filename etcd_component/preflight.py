@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from etcd_component import backend, contact
 from etcd_component.inventory import load
+from etcd_component.inventory.site import NAMESPACE, parsed
 from etcd_component.inventory.stackfile import as_written
 from etcd_component.model import Cluster, Instance
 from etcd_component.status import CannotRead, machines
@@ -27,7 +27,6 @@ _NO_STACK_YET = "none"
 """An owner that no machine has been claimed by."""
 _OWNER = "-owner"
 _OF_CLUSTER = "etcd:index:Cluster$pulumi:index:Stash::"
-_OBJECTS = ("inventory", "etcd_monitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def preflight(stack: str, environ: Mapping[str, str]) -> list[Result]:
         values = backend.configuration(stack)
     except backend.NoAnswer as reason:
         raise CannotRead(str(reason)) from None
-    get = as_written(lambda key: _value(values, key), stack, Path.cwd())
+    get = as_written(lambda key: parsed(key, values.get(f"{NAMESPACE}:{key}")), stack, Path.cwd())
     clusters = load(get, environ).clusters
     wanted = [(cluster, one) for cluster in clusters for one in cluster.instances if not one.lost]
     owners = _owners(stack)
@@ -67,13 +66,6 @@ def preflight(stack: str, environ: Mapping[str, str]) -> list[Result]:
             for cluster, one in wanted
         ]
         return [one.result() for one in asking]
-
-
-def _value(values: Mapping[str, str], key: str) -> Any:
-    text = values.get(f"etcd:{key}")
-    if not text:
-        return None
-    return json.loads(text) if key in _OBJECTS else text
 
 
 def _owners(stack: str) -> dict[str, str]:

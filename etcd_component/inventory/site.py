@@ -115,6 +115,19 @@ KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
 )
 """Every configuration key and how its value is read."""
 
+_OBJECTS: Final = frozenset({"inventory", "etcd_monitor"})
+
+
+def parsed(key: str, text: str | None) -> Any | None:
+    """A key's value from what Pulumi hands out: text, or an object as JSON; None if it is unset."""
+    if not text:
+        return None
+    try:
+        return json.loads(text) if key in _OBJECTS else text
+    except ValueError:
+        return text  # Whoever reads it says that it is no mapping.
+
+
 _EITHER: Final = (("inventory", "inventoryFile"), ("sshPrivateKey", "sshPrivateKeyFile"))
 """Two ways to say one thing: only one may be used."""
 

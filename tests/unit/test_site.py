@@ -97,6 +97,21 @@ def test_the_example_says_what_holds_when_nothing_is_said(loading: Load) -> None
     assert example == silent
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("inventory", '{"a": 1}', {"a": 1}),
+        ("inventory", "hello", "hello"),
+        ("etcd_monitor", "{", "{"),
+        ("inventory", "", None),
+        ("sshPort", "22", "22"),
+        ("sshPort", None, None),
+    ],
+)
+def test_what_pulumi_hands_out_is_parsed(key: str, text: str | None, value: Any) -> None:
+    assert site.parsed(key, text) == value
+
+
 @pytest.mark.parametrize("stack", ["one", "three", "five"])
 def test_the_stacks_of_this_project_are_the_cluster_models_sizes(loading: Load, stack: str) -> None:
     file = Path(__file__).parents[2] / "stacks" / f"Pulumi.{stack}.yaml"
