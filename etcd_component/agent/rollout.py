@@ -116,7 +116,8 @@ class Rollout:
             refuse(
                 f"{name} is not restarted: the files on this machine are those of an earlier"
                 f" update, because {name}-config or {name}-tls was left out of this one (--target,"
-                " --exclude). Run `pulumi up` without these options"
+                " --exclude). Run `pulumi up` without these options; if it says this again, as"
+                " after an earlier state was restored, raise etcd_repair on its host"
             )
         if differs or (software.is_linked(paths, self.version) and not is_composed(paths)):
             warn(
