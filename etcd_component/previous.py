@@ -186,7 +186,9 @@ def parse(exported: str) -> Previous:
     # What was replaced and is yet to be deleted is not what is there.
     there = [one for one in resources if not one.get("delete")]
     commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
-    stashes = {name: one["outputs"].get("output") for name, one in _of_type(there, STASH)}
+    stashes = {
+        name: (one.get("outputs") or {}).get("output") for name, one in _of_type(there, STASH)
+    }
     lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
     protected = {name for name, one in _of_type(there, _COMMAND) if one.get("protect")}
     instances = {

@@ -29,7 +29,7 @@ def state(*more: dict[str, Any]) -> Previous:
     resources = [
         *map(resource, commands),
         resource(f"{BEGINNING}command:remote:Command::etcd-genesis", inputs={"triggers": ["a"]}),
-        resource(f"{BEGINNING}pulumi:index:Stash::etcd-owner"),
+        resource(f"{BEGINNING}pulumi:index:Stash::etcd-owner", outputs={"output": ["0123"]}),
         resource(f"{CA}/privateKey:PrivateKey::etcd-ca"),
         resource(f"{CA}/selfSignedCert:SelfSignedCert::etcd-ca"),
         resource(f"{BEGINNING}etcd:index:Instance$tls:index/privateKey:PrivateKey::etcd-1"),
