@@ -4,7 +4,7 @@ STACK ?= three
 export MONITOR SECRETS LAB JSON NO_SSH NAME DIR AT CLUSTER PORT FLEET
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status preflight env setup test lint bench
+.PHONY: help up preview destroy down outputs client etcdctl monitoring dashboards status preflight relogin env setup test lint bench
 
 help: ## this list
 	@toolchain/help $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ status: ## the members as they are, and what differs from the stack; JSON=1 for 
 
 preflight: ## can the machines of the stack be its members? asks all of them before `up`, and changes nothing
 	@toolchain/stack preflight '$(STACK)'
+
+relogin: ## write today's login into the state, as before a key is revoked; touches no machine
+	@toolchain/stack relogin '$(STACK)'
 
 destroy: ## take the cluster off its machines
 	@toolchain/stack destroy '$(STACK)'

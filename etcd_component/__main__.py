@@ -12,6 +12,7 @@ from etcd_component import backend, monitoring, preflight, previous
 from etcd_component.departures import destroyed
 from etcd_component.given import PASSWORD, CannotGive, etcdctl, give, shell_lines
 from etcd_component.mistake import InvalidInventory
+from etcd_component.relogin import relogin
 from etcd_component.status import CannotRead, Exit, as_json, as_text, status
 
 _WIDEST = 118
@@ -41,6 +42,12 @@ def main() -> int:
         " be read.",
     )
     fit.add_argument("stack", metavar="STACK")
+    again = actions.add_parser(
+        "relogin",
+        help="write today's login into the state, for what is removed, looked at or destroyed"
+        " later; touches no machine",
+    )
+    again.add_argument("stack", metavar="STACK")
     removal = actions.add_parser(
         "removal", help="what `pulumi destroy` would take away, in words; changes nothing"
     )
@@ -79,6 +86,8 @@ def main() -> int:
         return Exit.UNREADABLE if end.code else Exit.WELL
     if given.action == "preflight":
         return _preflight(given.stack)
+    if given.action == "relogin":
+        return _relogin(given.stack)
     if given.action == "removal":
         return _removal(given.stack)
     if given.action == "client":
@@ -117,6 +126,20 @@ def _preflight(stack: str) -> int:
     for one in results:
         print(one)
     return 0 if all(one.is_fit for one in results) else 1
+
+
+def _relogin(stack: str) -> int:
+    try:
+        done = relogin(stack, os.environ)
+    except (CannotRead, InvalidInventory) as reason:
+        print(f"relogin: {reason}", file=sys.stderr)
+        return 1
+    print(f"{done.commands} commands have another login in the state; no machine was touched")
+    for host in done.unknown:
+        print(
+            f"{host} is not in the inventory: its login stays. Put its line back, and run it again"
+        )
+    return 0
 
 
 def _removal(stack: str) -> int:

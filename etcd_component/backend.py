@@ -40,18 +40,24 @@ def configuration(stack: str) -> Mapping[str, str]:
     return {key: one.get("value", "") for key, one in found.items()}
 
 
+def put(stack: str, state: str) -> None:
+    """Make that export the stack's state; secrets in it may be in the clear. Raises NoAnswer."""
+    _pulumi(stack, "state", ["stack", "import"], _SECONDS, None, stdin=state)
+
+
 def _pulumi(
     stack: str,
     what: str,
     words: Sequence[str],
     seconds: float,
     environment: Mapping[str, str] | None,
+    stdin: str = "",
 ) -> str:
     command = ["pulumi", *words, "--stack", stack]
     try:
         done = subprocess.run(
             [*command, "--non-interactive"],
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

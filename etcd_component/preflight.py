@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etcd_component import backend, contact
-from etcd_component.inventory import load
+from etcd_component.inventory import Plan, load
 from etcd_component.inventory.site import NAMESPACE, parsed
 from etcd_component.inventory.stackfile import as_written
 from etcd_component.model import Cluster, Instance
@@ -48,12 +48,7 @@ def preflight(stack: str, environ: Mapping[str, str]) -> list[Result]:
 
     `pulumi` must be on PATH, and the current directory the project's.
     """
-    try:
-        values = backend.configuration(stack)
-    except backend.NoAnswer as reason:
-        raise CannotRead(str(reason)) from None
-    get = as_written(lambda key: parsed(key, values.get(f"{NAMESPACE}:{key}")), stack, Path.cwd())
-    clusters = load(get, environ).clusters
+    clusters = configured(stack, environ).clusters
     wanted = [(cluster, one) for cluster in clusters for one in cluster.instances if not one.lost]
     owners = _owners(stack)
     with (
@@ -66,6 +61,16 @@ def preflight(stack: str, environ: Mapping[str, str]) -> list[Result]:
             for cluster, one in wanted
         ]
         return [one.result() for one in asking]
+
+
+def configured(stack: str, environ: Mapping[str, str]) -> Plan:
+    """What a stack wants, without an engine. Raises CannotRead, InvalidInventory."""
+    try:
+        values = backend.configuration(stack)
+    except backend.NoAnswer as reason:
+        raise CannotRead(str(reason)) from None
+    get = as_written(lambda key: parsed(key, values.get(f"{NAMESPACE}:{key}")), stack, Path.cwd())
+    return load(get, environ)
 
 
 def _owners(stack: str) -> dict[str, str]:

@@ -32,6 +32,11 @@ def revealed(value: Any) -> Any:
     return value
 
 
+def sealed(value: Any) -> dict[str, Any]:
+    """A value as a secret, as `pulumi stack import` takes it and encrypts it."""
+    return {_MARK: _OF_SECRETS, "plaintext": json.dumps(value)}
+
+
 def login_of(inputs: Mapping[str, Any]) -> Login:
     """How a Command of a state gets to its machine; `inputs` with secrets in the clear."""
     script = str(inputs.get("delete") or inputs.get("create") or "")

@@ -284,6 +284,12 @@ class Stack:
         assert "Traceback" not in done.stderr, done.stderr
         return Outcome(done.returncode, done.stdout or done.stderr)
 
+    def relogin(self) -> str:
+        """`python -m etcd_component relogin`, as `make relogin` runs it; what it says."""
+        done = self._python("relogin", "-m", "etcd_component", "relogin", self.name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def recover(self) -> str:
         """Clear away what a killed run left, as every `make` does first; return what it said."""
         program = str(CHECKOUT / "toolchain" / "state.py")
