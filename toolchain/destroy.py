@@ -27,7 +27,7 @@ from typing import Any
 from etcd_component import backend
 from etcd_component.banner import GREETING
 from etcd_component.recorded import login_of
-from etcd_component.ssh import Login
+from etcd_component.ssh import Login, client
 from etcd_component.status import declared, machines
 from etcd_component.status.facts import NotLookedAt
 from toolchain.state import StateError, pulumi, say
@@ -150,7 +150,7 @@ def why_away(login: Login, place: Path) -> str:
     try:
         _, complaint = process.communicate(timeout=LOGIN_SECONDS)
     except subprocess.TimeoutExpired:
-        machines.end(process)
+        client.end(process)
         return f"SSH gets no answer within {LOGIN_SECONDS} s"
     lines = complaint.decode(errors="replace").splitlines()
     last = [line.strip() for line in lines if line.strip()][-1:]
