@@ -20,9 +20,32 @@ DEFAULT_PORT = 22
 DEFAULT_USER = "root"
 AGENT_VARIABLE = "SSH_AUTH_SOCK"
 SYSTEM_FILE = Path("/etc/ssh/ssh_config")
+GLOBAL_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 
 _UNSET = "unset"
 """`ssh -G` prints defaults like settings. The last line of the configuration names this instead."""
+
+_USED = frozenset(
+    {
+        "canonicalizehostname",
+        "certificatefile",
+        "globalknownhostsfile",
+        "hostkeyalias",
+        "hostname",
+        "identitiesonly",
+        "identityagent",
+        "identityfile",
+        "port",
+        "proxycommand",
+        "proxyjump",
+        "user",
+        "userknownhostsfile",
+    }
+)
+"""Keywords that change what is read of the output of `ssh -G`."""
+
+_DEEPEST = 16
+"""How many files may include each other, as in `ssh`."""
 
 _NO_FILE = (_UNSET, "none")
 _DEFAULTS = f"Host *\n  User {_UNSET}\n  IdentityFile {_UNSET}\n  UserKnownHostsFile {_UNSET}\n"
@@ -53,7 +76,7 @@ class HostConfig:
     """`none`, SSH_AUTH_SOCK, or the path of a socket."""
     certificate_files: tuple[Path, ...] = ()
     known_hosts: tuple[Path, ...] = ()
-    global_known_hosts: tuple[Path, ...] = ()
+    global_known_hosts: tuple[Path, ...] = GLOBAL_KNOWN_HOSTS
     host_key_alias: str | None = None
     jumps: tuple[Jump, ...] = ()
     """In the order in which they are gone through."""
@@ -67,7 +90,7 @@ def of_host(host: str, *, port: int | None, user: str | None, home: Path) -> Hos
     CannotLogIn if `ssh` refuses the configuration.
     """
     files = tuple(file for file in (home / ".ssh" / "config", SYSTEM_FILE) if file.is_file())
-    if not files or shutil.which("ssh") is None:
+    if all(_is_silent(file, file.parent) for file in files) or shutil.which("ssh") is None:
         return HostConfig(host, host, port or DEFAULT_PORT, user)
     stamps = tuple((stat.st_mtime_ns, stat.st_size) for stat in map(Path.stat, files))
     said = _ask(files, stamps, host, port, user)
@@ -96,6 +119,29 @@ def of_host(host: str, *, port: int | None, user: str | None, home: Path) -> Hos
         jumps=tuple(_jump(each) for each in (one("proxyjump") or "").split(",") if each),
         proxy_command=one("proxycommand"),
     )
+
+
+def _is_silent(file: Path, folder: Path, depth: int = 0) -> bool:
+    """Whether neither a file nor what it includes from a folder has a setting that is used here.
+
+    That of a stock system is silent, and `ssh` need not be run for each of many hosts.
+    """
+    if depth > _DEEPEST:
+        return False
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        key, _, rest = re.sub(r"[\s=]+", " ", line).strip().partition(" ")
+        if key.lower() in _USED or (key.lower() == "include" and re.search(r"[\"'~$%]", rest)):
+            return False
+        if key.lower() == "include":
+            paths = (str(folder / pattern).lstrip("/") for pattern in rest.split())
+            found = (each for path in paths for each in Path("/").glob(path))
+            if not all(_is_silent(each, folder, depth + 1) for each in found):
+                return False
+    return True
 
 
 @functools.cache

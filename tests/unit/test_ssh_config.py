@@ -1,8 +1,8 @@
 """What `~/.ssh/config` says of a host, as the real `ssh -G` resolves it."""
 
+import contextlib
 import dataclasses
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def test_identities_that_are_missing_are_named(configured: Configured) -> None:
 
 
 def test_a_configuration_that_ssh_refuses_is_quoted(configured: Configured) -> None:
-    ((problem, cure),) = refused(configured("Host h\n  Prot 22\n"), "h")
+    ((problem, cure),) = refused(configured("Host h\n  User me\n  Prot 22\n"), "h")
     assert problem.startswith("`ssh -G h` fails: ")
     assert "ssh -G h" in cure
 
@@ -128,24 +128,59 @@ def test_without_ssh_the_configuration_says_nothing(
     assert way(access.login("h")) == "root@h:22"
 
 
-def test_without_a_configuration_ssh_is_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(config, "SYSTEM_FILE", tmp_path / "missing")
-    monkeypatch.setattr(tools, "run", lambda *_: pytest.fail("ssh was run"))
-    found = config.of_host("h", port=None, user=None, home=tmp_path)
-    assert (found.host, found.port, found.user) == ("h", 22, None)
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The programs that were run."""
+    names: list[str] = []
+    real = tools.run
+
+    def run(*command: str, **more: str) -> object:
+        names.append(command[0])
+        return real(*command, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tools, "run", run)
+    return names
 
 
-def test_each_host_is_asked_about_once(
-    configured: Configured, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("system", "included", "asks"),
+    [
+        (None, None, False),
+        ("Host *\n  SendEnv LANG\n  HashKnownHosts yes\n", None, False),
+        ("Include {}/more.d/*.conf\nHost *\n", None, False),
+        ("Include more.d/*.conf\nHost *\n", "Host *\n  ForwardAgent no\n", False),
+        ("Include more.d/*.conf\nHost *\n", "Host *\n  user = me\n", True),
+        ("Include ~/more.conf\n", None, True),
+        ("Include system\n", None, True),  # for ever
+        ("Match all\n  ProxyJump gate\n", None, True),
+        ("CanonicalizeHostname yes\n", None, True),
+    ],
+)
+def test_ssh_is_run_only_where_a_configuration_has_a_setting_that_counts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ran: list[str],
+    system: str | None,
+    included: str | None,
+    asks: bool,
 ) -> None:
+    file = tmp_path / "system"
+    monkeypatch.setattr(config, "SYSTEM_FILE", file)
+    if system is not None:
+        file.write_text(system.format(tmp_path))
+    (tmp_path / "more.d").mkdir()
+    if included is not None:
+        (tmp_path / "more.d" / "1.conf").write_text(included)
+    with contextlib.suppress(CannotLogIn):  # ssh's own refusal of what includes itself
+        config.of_host("h", port=None, user=None, home=tmp_path)
+    assert ran == (["ssh"] if asks else [])
+
+
+def test_each_host_is_asked_about_once(configured: Configured, ran: list[str]) -> None:
     access = configured("Host *\n  User bob\n")
-    access.login("h")
-    began = time.monotonic()
-    monkeypatch.setattr(tools, "run", lambda *_: pytest.fail("ssh was run"))
-    access.login("h")
-    assert time.monotonic() - began < 1
+    for host in ("h", "h", "i", "h"):
+        access.login(host)
+    assert ran == ["ssh", "ssh"]
 
 
 # --- the way there
