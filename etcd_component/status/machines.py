@@ -1,11 +1,11 @@
 """What is on the nodes: asked over SSH, with the system's `ssh` and the stack's own way in."""
 
 from etcd_component import contact
-from etcd_component.ssh.client import NotLookedAt, Way, ask, prepare
+from etcd_component.ssh.client import NotLookedAt, Way, ask, end, prepare
 from etcd_component.status.declared import Files
 from etcd_component.status.facts import Facts, parse
 
-__all__ = ["SECONDS", "Way", "ask", "look", "prepare", "why"]
+__all__ = ["SECONDS", "Way", "ask", "end", "look", "prepare", "why"]
 
 SECONDS = 9
 """How long looking at one node may take, dialling included."""
