@@ -266,6 +266,11 @@ class Stack:
         """`pulumi destroy`, as `make destroy` runs it."""
         return self.pulumi("destroy", "--yes", "--skip-preview", check=check, seconds=seconds)
 
+    def preflight(self) -> Outcome:
+        """`python -m etcd_component preflight`, as `make preflight` runs it."""
+        done = self._python("preflight", "-m", "etcd_component", "preflight", self.name)
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
     def output(self, name: str, cluster: str | None = None) -> Any:
         """One output of a cluster or the monitor, secret ones in the clear.
 

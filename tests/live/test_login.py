@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -28,15 +29,32 @@ def keyless(lab: Lab, tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def agent(lab: Lab) -> Iterator[str]:
-    """An ssh agent that holds the lab's key: the path of its socket."""
+@contextlib.contextmanager
+def agent_with(key: Path) -> Iterator[str]:
+    """An ssh agent that holds a key: the path of its socket."""
     started = subprocess.run(["ssh-agent", "-s"], capture_output=True, text=True, check=True)
     found = dict(re.findall(r"(\w+)=([^;]+);", started.stdout))
     environment = os.environ | found
-    subprocess.run(["ssh-add", "-q", lab.private_key], env=environment, check=True)
+    subprocess.run(["ssh-add", "-q", key], env=environment, check=True)
     yield found["SSH_AUTH_SOCK"]
     subprocess.run(["ssh-agent", "-k"], env=environment, capture_output=True, check=True)
+
+
+@pytest.fixture
+def agent(lab: Lab) -> Iterator[str]:
+    """An ssh agent that holds the lab's key."""
+    with agent_with(lab.private_key) as socket:
+        yield socket
+
+
+@pytest.fixture
+def strange_agent(tmp_path: Path) -> Iterator[str]:
+    """An ssh agent that holds a key that no node accepts."""
+    key = tmp_path / "strange"
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(make, check=True)
+    with agent_with(key) as socket:
+        yield socket
 
 
 def key_body(lab: Lab) -> str:
@@ -82,6 +100,57 @@ def test_nodes_are_reached_through_a_bastion(nodes: Lab, project: Project, ask: 
     ask(stack).assert_one_healthy_cluster("etcd-1", "etcd-2")
     for number in (FIRST, FIRST + 1):
         assert logins_from(nodes, number) == {bastion}
+
+
+def test_a_node_is_reached_as_ssh_s_own_configuration_says(
+    nodes: Lab, project: Project, ask: Ask, tmp_path: Path, strange_agent: str
+) -> None:
+    node, bastion = nodes.address(0), nodes.address(4)
+    folder = tmp_path / ".ssh"
+    folder.mkdir(mode=0o700)
+    known = nodes.known_hosts.read_text()
+    # The bastion had another key before; and the node's are of three types.
+    stale = next(
+        line for line in known.splitlines() if line.startswith(f"{nodes.address(1)} ssh-ed25519")
+    )
+    (folder / "known").write_text(f"{bastion} {stale.partition(' ')[2]}\n{known}")
+    (folder / "config").write_text(
+        f"""
+        Host n1
+            HostName {node}
+            ProxyJump gate
+        Host gate
+            HostName {bastion}
+        Host *
+            User admin
+            UserKnownHostsFile {folder}/known
+        """
+    )
+    # The agent's key is refused, by the bastion too.
+    shutil.copy(nodes.private_key, folder / "id_ed25519")
+    site = yaml.safe_load(nodes.site_file.read_text())
+    own = {name: value for name, value in site.items() if not name.startswith("ssh")}
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(own))
+    hosts = {node: {"etcd_seq": 1, "ansible_host": "n1"}}
+    stack = project.stack({"inventory": {"etcd": {"hosts": hosts}}})
+    stack.environment |= {
+        "HOME": str(tmp_path),
+        "ETCD_SITE": str(tmp_path / "site.yaml"),
+        "SSH_AUTH_SOCK": strange_agent,
+    }
+
+    stack.up()
+
+    ask(stack).assert_one_healthy_cluster("etcd-1")
+    assert logins_from(nodes, FIRST) == {bastion}
+    assert stack.status().status == 0
+    asked = stack.preflight()
+    assert asked.status == 0, asked.text
+
+    (folder / "config").write_text(f"Host n1\n  ProxyJump gate,{bastion}\n")
+    refused = stack.preview(check=False)
+    assert refused.status != 0
+    assert f"goes through gate and {bastion} to n1" in refused.text
 
 
 def test_an_unknown_host_key_fails_the_preview_with_the_line_to_run(
