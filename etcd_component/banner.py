@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 
 from etcd_component.inventory import Plan
 from etcd_component.ssh import Login
+from etcd_component.ssh.offer import GREETING
 
 SECONDS = 2.0
 """For everything: an SSH server shows its banner before it does anything else."""
 
 _CONNECT_SECONDS = 1.0
-GREETING = b"SSH-2.0-etcd_component\r\n"
-"""To be sent at once, as SSH's clients do: what shares a port between protocols waits for it."""
 _LONGEST = 8192
 _MONITOR = "the monitor"
 

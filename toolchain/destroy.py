@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from etcd_component import backend
-from etcd_component.banner import GREETING
 from etcd_component.recorded import login_of
 from etcd_component.ssh import Login, client
+from etcd_component.ssh.offer import GREETING
 from etcd_component.status import declared, machines
 from etcd_component.status.facts import NotLookedAt
 from toolchain.state import StateError, pulumi, say

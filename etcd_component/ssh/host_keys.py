@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etcd_component.ssh import tools
+from etcd_component.ssh import offer, tools
 from etcd_component.ssh.config import DEFAULT_PORT, DEFAULT_USER, HostConfig
 from etcd_component.ssh.login import CannotLogIn
 
@@ -40,8 +40,9 @@ class _Known:
 def pinned(there: HostConfig, files: Sequence[Path], hop: HostConfig | None) -> str:
     """The key that a host must show, as `ssh-ed25519 AAAA…`; `hop` is the bastion before it.
 
-    The command provider takes one: of the best type that is known, and of several of that type
-    the one that the host shows.
+    The command provider takes one: as in `ssh`, of the best type that is known and that the host
+    has, and of several of that type the one that it shows. A host behind a bastion is not looked
+    at.
     Raises CannotLogIn if there is none that can be pinned.
     """
     known = [one for file in files for one in _known_keys(there, file)]
@@ -51,7 +52,10 @@ def pinned(there: HostConfig, files: Sequence[Path], hop: HostConfig | None) -> 
     if not good:
         where = known[0].file if known else files[0]
         raise CannotLogIn((_why_unknown(known, there, where), _scan(there, files[0], hop)))
-    best = min((one.kind for one in good.values()), key=HOST_KEY_TYPES.index)
+    kinds = {one.kind for one in good.values()}
+    if len(kinds) > 1 and hop is None:
+        kinds = kinds & offer.host_key_types(there.host, there.port) or kinds
+    best = min(kinds, key=HOST_KEY_TYPES.index)
     texts = [text for text, one in good.items() if one.kind == best]
     if len(texts) > 1 and hop is None:
         shown = _shown(there, best)
