@@ -5,6 +5,7 @@ change of access, and whoever declares a user wants its role to be there.
 """
 
 import functools
+import json
 from collections.abc import Sequence
 
 import pulumi
@@ -69,7 +70,12 @@ def _options(first: Instance, owner: str) -> list[Sequence[str]]:
 
 
 class Declaration:
-    """The Commands that make roles and users what is declared, each after the one before."""
+    """What makes roles and users what is declared: one Command, in one login to one machine.
+
+    The official provider keeps each Command's connection to the end of the run, so a Command for
+    each user would be a session for each. A role or user has a Command all the same, which dials
+    only when it is deleted.
+    """
 
     passwords: dict[str, pulumi.Output[str]]
     """By user, those of clients included; known when the user has it."""
@@ -84,7 +90,7 @@ class Declaration:
         genesis: pulumi.Resource,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """Roles come first, since users need them, and last what nobody declared.
+        """Roles come first, since users need them, and are removed last.
 
         `owner` is the mark of the stack, `login` root's; `genesis` goes when the whole cluster
         goes, and its users with it.
@@ -98,41 +104,50 @@ class Declaration:
         self._machine = Machine(cluster.voters[0].node)
         self.passwords = {}
         self.done = []
+        passwords = {one.name: _password(cluster, one, opts) for one in cluster.all_users}
         for role in cluster.all_roles:
-            self._declare_role(role)
+            self._removed_with_its_line("role", role.name, pulumi.Output.from_input(_shown(role)))
         for user in cluster.all_users:
-            self._declare_user(user, _password(cluster, user, opts))
+            content = passwords[user.name].apply(functools.partial(_user_line, user))
+            self._removed_with_its_line("user", user.name, content)
         if self.done or cluster.settings.undeclared_access == "remove":
-            self._look_for_undeclared()
+            made = self._declare(passwords)
+            # Nobody is given a password that etcd does not take yet.
+            self.passwords = {
+                name: pulumi.Output.all(password, made.urn).apply(_first)
+                for name, password in passwords.items()
+            }
 
-    def _declare_role(self, role: Role) -> None:
-        name = ("--name", role.name)
+    def _removed_with_its_line(self, kind: str, name: str, content: pulumi.Output[str]) -> None:
+        """A row in previews, which is updated when the content is another, and dials nobody then.
+
+        The content follows root's login on standard input, where removing passes over it.
+        """
         self._run(
-            f"role-{role.name}",
-            self._command("role", name, *(_line(one) for one in role.permissions)),
-            delete=self._command("drop-role", name),
-            stdin=self._login,
+            f"{kind}-{name}",
+            None,
+            delete=self._command(f"drop-{kind}", ("--name", name)),
+            stdin=pulumi.Output.concat(self._login, content),
         )
 
-    def _declare_user(self, user: User, password: pulumi.Output[str]) -> None:
-        name = ("--name", user.name)
-        made = self._run(
-            f"user-{user.name}",
-            self._command("user", name, *(("--role", one) for one in user.roles)),
-            delete=self._command("drop-user", name),
-            stdin=pulumi.Output.concat(
-                self._login, password.apply(functools.partial(login_line, user.name))
-            ),
-        )
-        # Nobody is given a password that etcd does not take yet.
-        self.passwords[user.name] = pulumi.Output.all(password, made.urn).apply(_first)
-
-    def _look_for_undeclared(self) -> None:
-        remove = ["--remove"] if self._cluster.settings.undeclared_access == "remove" else []
-        self._run(
-            "undeclared",
-            self._command("unmanaged", *remove, *_declared(self._cluster)),
-            stdin=self._login,
+    def _declare(self, passwords: dict[str, pulumi.Output[str]]) -> pulumi.Resource:
+        cluster = self._cluster
+        remove = ["--remove"] if cluster.settings.undeclared_access == "remove" else []
+        lines: list[Sequence[str]] = []
+        for role in cluster.all_roles:
+            lines.append(("--role", role.name))
+            lines += (("--role-grant", role.name, *_words(one)) for one in role.permissions)
+        for user in cluster.all_users:
+            lines.append(("--user", user.name))
+            lines += (("--user-role", user.name, one) for one in user.roles)
+        logins = [
+            password.apply(functools.partial(login_line, name))
+            for name, password in passwords.items()
+        ]
+        return self._run(
+            "declared",
+            self._command("declare", *remove, *lines),
+            stdin=pulumi.Output.concat(self._login, *logins),
         )
 
     def _command(self, subcommand: str, *options: str | Sequence[str]) -> pulumi.Output[str]:
@@ -144,7 +159,7 @@ class Declaration:
     def _run(
         self,
         name: str,
-        create: pulumi.Output[str],
+        create: pulumi.Output[str] | None,
         *,
         stdin: pulumi.Output[str],
         delete: pulumi.Output[str] | None = None,
@@ -161,10 +176,21 @@ class Declaration:
         return made
 
 
-def _line(permission: Permission) -> Sequence[str]:
-    """A permission as an option of the node program, for a person to read in a preview."""
+def _shown(role: Role) -> str:
+    """A role as a line of JSON, as logins are."""
+    granted = [_words(one) for one in role.permissions]
+    return json.dumps({"name": f"role {role.name}", "permissions": granted}) + "\n"
+
+
+def _user_line(user: User, password: str) -> str:
+    """The same of a user."""
+    return json.dumps({"name": user.name, "password": password, "roles": list(user.roles)}) + "\n"
+
+
+def _words(permission: Permission) -> Sequence[str]:
+    """A permission as words of the node program's options, for a person to read in a preview."""
     end = [] if permission.range_end is None else [permission.range_end]
-    return (f"--{permission.access}", permission.scope, permission.key, *end)
+    return (permission.access, permission.scope, permission.key, *end)
 
 
 def _first(known: Sequence[str]) -> str:

@@ -74,8 +74,9 @@ class Machine:
     ) -> remote.Command:
         """A Command on this node. Without `update`, `create` runs again on any change.
 
-        If nothing differs from the state but who logs in, nothing is done, unless `keep_login` is
-        false. With another `machine`, `delete` runs on the former one, and then `create`.
+        Without `create` it dials nobody before it is deleted. If nothing differs from the state but
+        who logs in, nothing is done, unless `keep_login` is false. With another `machine`, `delete`
+        runs on the former one, and then `create`.
         """
         texts = Texts() if self.away else Texts(create, update, delete)
         connection: pulumi.Input[remote.ConnectionArgs] = _connection(self.login)
@@ -101,7 +102,7 @@ class Machine:
                 pulumi.ResourceOptions(delete_before_replace=True), opts
             ),
         )
-        if not self.away and not pulumi.runtime.is_dry_run():
+        if not self.away and create is not None and not pulumi.runtime.is_dry_run():
             self._demand_proof(made, name, shown=isinstance(stdin, str))
         return made
 
@@ -228,7 +229,7 @@ def _run_again(name: str) -> remote.Logging | None:
     updated, which runs it, and a run after that finds no difference.
     """
     before = previous.found().command(name)
-    if before is None:
+    if before is None or not before.text("create"):
         return None
     said = before.inputs.get("logging")
     if not proves(before.stdout):

@@ -80,6 +80,12 @@ COMMANDS = {
     "user": Command("users:user", "create or update a user (its login on stdin)", "role"),
     "drop-role": Command("users:drop_role", "remove a role", removes=True),
     "drop-user": Command("users:drop_user", "remove a user", removes=True),
+    "declare": Command(
+        "users:declare",
+        "create or update all roles and users (logins on stdin); report or --remove others",
+        "role role-grant user user-role remove",
+        limit=600,
+    ),
     "unmanaged": Command(
         "users:unmanaged",
         "report users and roles besides these; --remove removes them",

@@ -64,6 +64,10 @@ class Options:
     remove_software: bool = False
     yes: bool = False
     grants: tuple[Grant, ...] = ()
+    role_grants: tuple[tuple[str, Grant], ...] = ()
+    """Names of roles, each with a permission that it has."""
+    user_roles: tuple[tuple[str, str], ...] = ()
+    """Names of users, each with a role that it has."""
     roles: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     listen: str = ""
@@ -95,6 +99,12 @@ def parse(command: str, words: Sequence[str], allowed: Sequence[str]) -> Options
             refuse(f"`{command}` has no option `{word}`")
         if word in _GRANTS:
             found["grants"] = (*found.get("grants", ()), _grant(word, left))
+        elif word == "--role-grant":
+            one = (_name(word, "role", left), _grant(f"--{_access(left)}", left))
+            found["role_grants"] = (*found.get("role_grants", ()), one)
+        elif word == "--user-role":
+            both = (_name(word, "user", left), _name(word, "role", left))
+            found["user_roles"] = (*found.get("user_roles", ()), both)
         elif word in _LISTS:
             value = _value(word, left)
             if word != "--revoked":
@@ -125,6 +135,19 @@ def _grant(word: str, left: Iterator[str]) -> Grant:
     if not scope or len(keys) < (2 if scope == "range" else 1):
         refuse(f"the option {word} needs key KEY, prefix PREFIX or range FIRST END")
     return Grant(word[2:], scope, tuple(keys))
+
+
+def _access(left: Iterator[str]) -> str:
+    access = next(left, "")
+    if f"--{access}" not in _GRANTS:
+        refuse(f"a role may read, write or readwrite, and not `{access}`")
+    return access
+
+
+def _name(word: str, what: str, left: Iterator[str]) -> str:
+    name = _value(word, left)
+    check_name(what, name)
+    return name
 
 
 def _value(word: str, left: Iterator[str]) -> str:

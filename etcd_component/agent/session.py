@@ -43,7 +43,7 @@ _WRONG = (
 
 
 class Credentials:
-    """Root's passwords, the wanted one and the one before, and perhaps another user's login."""
+    """Root's passwords, the wanted one and the one before, and perhaps other users' logins."""
 
     def __init__(self, text: str) -> None:
         """`text` is standard input: lines of JSON. Raises Refusal without root's."""
@@ -56,9 +56,9 @@ class Credentials:
         self.root: list[dict[str, str]] = [
             login for login, name in zip(logins, names) if name == "root"
         ]
-        self.other: dict[str, str] | None = next(
-            (login for login, name in zip(logins, names) if name != "root"), None
-        )
+        self.others: list[dict[str, str]] = [
+            login for login, name in zip(logins, names) if name != "root"
+        ]
         if not self.root:
             refuse("root's credentials are missing on standard input")
 

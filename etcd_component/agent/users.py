@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from etcd_component.agent.access import names_of_last_update, names_present
@@ -11,7 +12,7 @@ from etcd_component.agent.decide import access as decide
 from etcd_component.agent.files import atomic_write
 from etcd_component.agent.instance import Instance
 from etcd_component.agent.options import check_name
-from etcd_component.agent.output import doing, refuse, say, warn
+from etcd_component.agent.output import Refusal, doing, refuse, say, warn
 from etcd_component.agent.paths import Paths
 from etcd_component.agent.permissions import parse_permissions, wanted
 from etcd_component.agent.session import Credentials, Session
@@ -24,39 +25,51 @@ from etcd_component.etcd_api.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from etcd_component.agent.decide.access import Names, Step
     from etcd_component.agent.frame import Run
+    from etcd_component.agent.options import Grant, Options
 
 
 def role(run: Run) -> None:
     """Have a role with just the granted permissions. Raises Refusal."""
     name = run.options.name
     session = _log_in(run, Credentials(run.stdin), "role")
-    answer = session.settle("auth/role/get", {"role": name}, NotFound)
-    present = None if answer is None else parse_permissions(answer)
-    steps = decide.role_steps(name, wanted(run.options.grants), present)
-    _say_changes(f"role {name}", _take(session, steps))
+    _say_changes(f"role {name}", _set_role(session, name, run.options.grants))
 
 
 def user(run: Run) -> None:
     """Have a user with just the given roles and the password of its login. Raises Refusal."""
     name = run.options.name
     credentials = Credentials(run.stdin)
-    login = credentials.other
-    if login is None or login["name"] != name:
-        refuse(f"the login of user {name} is missing on standard input, after root's")
+    login = _login(credentials, name)
     session = _log_in(run, credentials, "user")
-    answer = session.settle("auth/user/get", {"name": name}, NotFound)
-    present: list[str] = []
-    if answer is None:
-        changes = _add_user(session, login)
-    else:
-        changes, is_new = _set_password(session, login)
-        present = [] if is_new else list(answer.get("roles") or ())
-    changes += _take(session, decide.user_steps(name, run.options.roles, present))
-    _say_changes(f"user {name}", changes)
+    _say_changes(f"user {name}", _set_user(session, login, run.options.roles))
+
+
+def declare(run: Run) -> None:
+    """Have just these roles and users, and look for others. Raises Refusal.
+
+    All in one session: one run for each would be a login to this machine for each.
+    """
+    options, credentials = run.options, Credentials(run.stdin)
+    _check_names(options)
+    logins = [_login(credentials, name) for name in options.users]
+    session = _log_in(run, credentials)
+    changed = 0
+    for name in options.roles:
+        grants = [grant for role, grant in options.role_grants if role == name]
+        with _named(f"role {name}", session) as what:
+            changed += _say_if_changed(what, _set_role(session, name, grants))
+    for login in logins:
+        name = login["name"]
+        roles = [role for user, role in options.user_roles if user == name]
+        with _named(f"user {name}", session) as what:
+            changed += _say_if_changed(what, _set_user(session, login, roles))
+    if not changed:
+        say("roles and users are as declared")
+    _find_unmanaged(run, session)
 
 
 def drop_role(run: Run) -> None:
@@ -80,8 +93,11 @@ def drop_user(run: Run) -> None:
 
 def unmanaged(run: Run) -> None:
     """Report users and roles besides the given ones, or remove them. Raises Refusal."""
+    _find_unmanaged(run, _log_in(run, Credentials(run.stdin)))
+
+
+def _find_unmanaged(run: Run, session: Session) -> None:
     options, paths = run.options, Paths(run.options.cluster)
-    session = _log_in(run, Credentials(run.stdin))
     given = decide.Names(options.users, options.roles)
     more = decide.unmanaged(
         names_present(session), given, names_of_last_update(paths), remove=options.remove
@@ -117,6 +133,55 @@ def _log_in(run: Run, credentials: Credentials, kind: str = "") -> Session:
             " host, and `pulumi up` switches it on"
         )
     return session
+
+
+@contextmanager
+def _named(what: str, session: Session) -> Iterator[str]:
+    """Has errors say which one of many they are about."""
+    doing(f"setting up {what} at {session.endpoint}")
+    try:
+        yield what
+    except Refusal as refusal:
+        raise Refusal(f"{what}: {refusal}") from None
+
+
+def _login(credentials: Credentials, name: str) -> dict[str, str]:
+    login = next((one for one in credentials.others if one["name"] == name), None)
+    if login is None:
+        refuse(f"the login of user {name} is missing on standard input, after root's")
+    return login
+
+
+def _check_names(options: Options) -> None:
+    for kind, names in (("role", options.roles), ("user", options.users)):
+        if decide.ROOT in names:
+            refuse(f"{kind} root is always there, and is not declared")
+    for name, _ in options.role_grants:
+        if name not in options.roles:
+            refuse(f"--role-grant {name} needs --role {name}")
+    for name, _ in options.user_roles:
+        if name not in options.users:
+            refuse(f"--user-role {name} needs --user {name}")
+
+
+def _set_role(session: Session, name: str, grants: Iterable[Grant]) -> list[str]:
+    """What was changed."""
+    answer = session.settle("auth/role/get", {"role": name}, NotFound)
+    present = None if answer is None else parse_permissions(answer)
+    return _take(session, decide.role_steps(name, wanted(grants), present))
+
+
+def _set_user(session: Session, login: Mapping[str, str], roles: Sequence[str]) -> list[str]:
+    """What was changed."""
+    name = login["name"]
+    answer = session.settle("auth/user/get", {"name": name}, NotFound)
+    present: list[str] = []
+    if answer is None:
+        changes = _add_user(session, login)
+    else:
+        changes, is_new = _set_password(session, login)
+        present = [] if is_new else list(answer.get("roles") or ())
+    return changes + _take(session, decide.user_steps(name, roles, present))
 
 
 def _take(session: Session, steps: Iterable[Step]) -> list[str]:
@@ -176,6 +241,12 @@ def _holders(session: Session, name: str) -> list[str]:
 
 def _say_changes(what: str, changes: list[str]) -> None:
     say(f"{what}: {', '.join(changes) or 'as it should be'}")
+
+
+def _say_if_changed(what: str, changes: list[str]) -> bool:
+    if changes:
+        _say_changes(what, changes)
+    return bool(changes)
 
 
 def _as_sections(names: Names) -> str:

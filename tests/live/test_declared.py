@@ -60,9 +60,10 @@ class Login:
 
 
 def changes(preview: Outcome) -> set[tuple[str, str]]:
-    """What a preview with `--diff` says of each Command: its name, and what happens to it."""
+    """What a preview with `--diff` says of each Command and Stash: its name, and what happens."""
+    kinds = "command:remote:Command|pulumi:index:Stash"
     found = re.findall(
-        r"command:remote:Command: \((\w+)\)\n(?: +\[id=.*\]\n)? +\[urn=.*::(\S+)\]", preview.text
+        rf"(?:{kinds}): \((\w+)\)\n(?: +\[id=.*\]\n)? +\[urn=.*::(\S+)\]", preview.text
     )
     return {(name, what) for what, name in found}
 
@@ -133,12 +134,12 @@ def everything_changes_at_once(stack: Stack) -> None:
         ("etcd-user-tool", "update"),
         ("etcd-user-next", "create"),
         ("etcd-user-old", "delete"),
-        ("etcd-undeclared", "update"),
+        ("etcd-declared", "update"),
         *(("etcd-password-tool-2", "create"), ("etcd-password-tool-1", "delete")),
         *(("etcd-password-next-1", "create"), ("etcd-password-old-1", "delete")),
     }
-    assert "--readwrite prefix /app/" in seen.text
-    assert "--readwrite prefix /application/" in seen.text
+    assert "--role-grant app readwrite prefix /app/" in seen.text
+    assert "--role-grant app readwrite prefix /application/" in seen.text
     changed = stack.up().text
     assert "role app: readwrite on /application/... given, /app/... taken, /shared taken" in changed
     assert "user app: its password changed" in changed

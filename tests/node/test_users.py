@@ -156,6 +156,46 @@ def test_nothing_is_written_where_nothing_differs(members: Members) -> None:
     )
 
 
+def test_one_run_sets_up_all_that_is_declared(members: Members) -> None:
+    options = (
+        *("--role", "app", "--role-grant", "app", "readwrite", "prefix", "/app/"),
+        *("--role-grant", "app", "read", "key", "/shared", "--role", "empty"),
+        *("--user", "app", "--user-role", "app", "app", "--user", "ops"),
+    )
+    logins = login("app") + json.dumps({"name": "ops", "password": "other"}) + "\n"
+
+    def declare(*more: str, stdin: str = logins, check: bool = True) -> Done:
+        return members.run(1, "declare", *options, *more, stdin=stdin, check=check)
+
+    assert declare().stdout.splitlines() == [
+        "role app: made, readwrite on /app/... given, read on /shared given",
+        "role empty: made",
+        "user app: made, role app given",
+        "user ops: made",
+        "all users and roles are declared",
+    ]
+    assert lets_in(members, "app")
+    assert lets_in(members, "ops", "other")
+    before = revision(members)
+    assert declare().stdout.startswith("roles and users are as declared\n")
+    assert revision(members) == before
+
+    members.call(1, "auth/role/add", {"name": "by hand"}, members.token())
+    assert "nobody declared role by hand" in declare().stdout
+    assert "removed, since nobody declared role by hand" in declare("--remove").stdout
+
+    # What is wrong is said before anything is done, else with the name that it is about.
+    for more, message in (
+        (("--user", "zoe"), "the login of user zoe is missing"),
+        (("--user-role", "zoe", "app"), "--user-role zoe needs --user zoe"),
+        (("--role-grant", "other", "read", "key", "/a"), "--role-grant other needs --role other"),
+        (("--role-grant", "app", "own", "key", "/a"), "read, write or readwrite, and not `own`"),
+        (("--role", "root"), "role root is always there"),
+        (("--user-role", "ops", "gone"), "user ops: etcd refuses auth/user/grant"),
+    ):
+        assert message in declare(*more, check=False).stderr
+
+
 @pytest.mark.parametrize("password", [SECRET, "a" * 72, " ", "\\", '"', "ü" * 36])
 def test_any_printable_password_works(members: Members, password: str) -> None:
     user(members, "app", password=password)

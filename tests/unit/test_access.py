@@ -1,4 +1,4 @@
-"""Declared access as it is registered: one Command for each role and user, in order."""
+"""Declared access as it is registered: one Command for all, and a row for each role and user."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ ORDER = [
     "etcd-user-ops",
     "etcd-user-pg-main",
     "etcd-user-zoe",
-    "etcd-undeclared",
+    "etcd-declared",
 ]
 
 
@@ -41,24 +41,35 @@ def test_what_is_declared_adds_its_commands_and_no_other(declared: Recording) ->
     assert set(declared.commands) - set(record(cluster(3)).commands) == set(ORDER[1:])
 
 
-def test_each_role_and_user_is_one_command_that_a_person_can_read(declared: Recording) -> None:
-    said = {name: declared.command(name).inputs["create"] for name in ORDER}
-    program = "sudo -n /usr/local/sbin/etcd-node"
-    meant = f"  --owner {OWNER} \\\n  --instance etcd-1 \\\n"
-    assert said["etcd-role-app"] == (
-        f"{program} role \\\n  --cluster etcd \\\n{meant}  --name app \\\n"
-        "  --readwrite prefix /app/ \\\n  --read key '/a b'"
-    )
-    assert said["etcd-role-range"].endswith("  --write range /a /b")
-    assert said["etcd-role-pg-main"].endswith("  --readwrite prefix /pg/main/")
-    assert said["etcd-user-zoe"] == (
-        f"{program} user \\\n  --cluster etcd \\\n{meant}  --name zoe \\\n"
-        "  --role app \\\n  --role pg-main"
-    )
-    assert said["etcd-undeclared"].split(" \\\n  ")[4:] == [
-        *("--role app", "--role pg-main", "--role range"),
-        *("--user ops", "--user pg-main", "--user zoe"),
+def test_one_command_says_what_is_declared_with_a_line_for_each_fact(declared: Recording) -> None:
+    said = declared.command("etcd-declared").inputs["create"].split(" \\\n  ")
+    assert said == [
+        "sudo -n /usr/local/sbin/etcd-node declare",
+        "--cluster etcd",
+        f"--owner {OWNER}",
+        "--instance etcd-1",
+        "--role app",
+        "--role-grant app readwrite prefix /app/",
+        "--role-grant app read key '/a b'",
+        "--role pg-main",
+        "--role-grant pg-main readwrite prefix /pg/main/",
+        "--role range",
+        "--role-grant range write range /a /b",
+        "--user ops",
+        "--user-role ops root",
+        "--user pg-main",
+        "--user-role pg-main pg-main",
+        "--user zoe",
+        "--user-role zoe app",
+        "--user-role zoe pg-main",
     ]
+
+
+def test_no_number_of_users_makes_more_than_one_login(declared: Recording) -> None:
+    assert [name for name in ORDER[1:] if name in declared.node_commands] == ["etcd-declared"]
+    # A Command without `create` is logged like any other, so no run of it is found to be missing.
+    for name in ORDER[1:-1]:
+        assert not {"create", "update", "logging"} & declared.command(name).inputs.keys()
 
 
 def test_they_come_one_after_another_when_authentication_is_on(declared: Recording) -> None:
@@ -81,17 +92,19 @@ def test_what_is_no_longer_declared_is_removed_by_its_own_delete(declared: Recor
         assert f"etcd-node {subcommand} \\\n  --cluster etcd \\\n  --owner " in said
         # A cluster that is taken down does not lose its users one by one.
         assert declared.command(f"etcd-{name}").deleted_with == "etcd-genesis"
-    assert "delete" not in declared.command("etcd-undeclared").inputs
+    assert "delete" not in declared.command("etcd-declared").inputs
 
 
-def test_the_logins_are_two_lines_of_json_that_only_the_node_sees(declared: Recording) -> None:
-    found = declared.command("etcd-user-zoe")
+def test_the_logins_are_lines_of_json_that_only_the_node_sees(declared: Recording) -> None:
+    found = declared.command("etcd-declared")
     assert found.is_secret("stdin")
-    root, own = found.inputs["stdin"]["value"].splitlines()
+    root, ops, client, zoe = found.inputs["stdin"]["value"].splitlines()
     assert json.loads(root) == {"name": "root", "password": PASSWORD}
-    assert json.loads(own) == {"name": "zoe", "password": SECRET}
-    assert own.isascii()
+    assert json.loads(zoe) == {"name": "zoe", "password": SECRET}
+    assert [json.loads(one)["name"] for one in (ops, client)] == ["ops", "pg-main"]
+    assert zoe.isascii()
     for name, one in declared.commands.items():
+        assert name not in ORDER or one.is_secret("stdin")
         for secret in (SECRET, json.dumps(SECRET)[1:-1], "s3cret"):
             assert secret not in one.script, name
 
@@ -115,23 +128,26 @@ def test_a_password_that_is_not_given_is_made_once_for_each_generation(
     assert ("pulumi:index:Stash", "etcd-password-ops-1") not in later.resources
 
 
-def test_only_who_changes_has_a_line_in_the_preview(declared: Recording) -> None:
+def test_only_who_changes_has_a_row_in_the_preview(declared: Recording) -> None:
+    roles = (Role("app", APP.permissions[:1]), RANGE, Role("new", ()))
     users = (User("ops", ("app",)), User("zoe", ("app", "pg-main"), "another"))
-    later = declaring(roles=(APP, RANGE, Role("new", ())), users=users)
+    later = declaring(roles=roles, users=users)
 
-    def script(of: Recording, name: str) -> tuple[Any, ...]:
+    def content(of: Recording, name: str) -> tuple[Any, ...]:
         one = of.command(name)
-        stdin = one.inputs["stdin"] if name.startswith("etcd-user-zoe") else None
-        return (one.inputs["create"], stdin)
+        generated = name == "etcd-user-pg-main"
+        return one.inputs.get("create"), one.inputs["delete"], generated or one.inputs["stdin"]
 
-    changed = {name for name in ORDER if script(declared, name) != script(later, name)}
-    assert changed == {"etcd-user-ops", "etcd-user-zoe", "etcd-undeclared"}
+    rows = ORDER[1:-1]
+    changed = {name for name in rows if content(declared, name) != content(later, name)}
+    assert changed == {"etcd-role-app", "etcd-user-ops", "etcd-user-zoe"}
+    assert "etcd-role-new" in later.commands
 
 
 def test_undeclared_access_is_removed_only_where_that_is_said() -> None:
-    assert "--remove" not in declaring().command("etcd-undeclared").inputs["create"]
+    assert "--remove" not in declaring().command("etcd-declared").inputs["create"]
     found = declaring(undeclared_access="remove")
-    assert "--remove" in found.command("etcd-undeclared").inputs["create"]
+    assert "--remove" in found.command("etcd-declared").inputs["create"]
     # Also where nothing is declared any more.
     nothing = record(cluster(1, undeclared_access="remove"))
-    assert "--remove" in nothing.command("etcd-undeclared").inputs["create"]
+    assert "--remove" in nothing.command("etcd-declared").inputs["create"]

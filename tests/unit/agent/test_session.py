@@ -50,10 +50,10 @@ def test_credentials_are_lines_of_json() -> None:
     user = '{"name": "app", "password": "p"}\n'
     read = Credentials(ROOT + "\n" + user)
     assert [login["password"] for login in read.root] == ["wanted", "former"]
-    assert read.other == {"name": "app", "password": "p"}
+    assert read.others == [{"name": "app", "password": "p"}]
     assert read.wanted["password"] == "wanted"
     assert "wanted" not in f"{read!r}{read}"
-    assert Credentials(ROOT).other is None
+    assert Credentials(ROOT).others == []
 
 
 @pytest.mark.parametrize("text", ["", "\n", '{"name": "app", "password": "secret"}'])
