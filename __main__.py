@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import pulumi
 
-from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, load
+from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, drift, load
 from etcd_component.banner import Banners
 from etcd_component.changes import planned
 from etcd_component.changes.refused import foreseen
@@ -74,6 +74,7 @@ def main() -> None:
     try:
         plan = load(as_written(stack_value, pulumi.get_stack(), Path.cwd()), os.environ)
         refuse_replacements()
+        look = begin_to_look(plan)
         announce(plan)
     except InvalidInventory as mistakes:
         raise pulumi.RunError(str(mistakes)) from None
@@ -87,7 +88,23 @@ def main() -> None:
     outputs = by_cluster({one.name: made.outputs for one, made in clusters})
     for key, value in (outputs | (monitor.outputs if monitor else {})).items():
         pulumi.export(key, value)
+    if look:
+        drift.tell(look, previous.found(), plan.clusters)
     report(banners.complaints())
+
+
+def begin_to_look(plan: Plan) -> drift.Look | None:
+    """Look at nodes and members in a preview, if that is not switched off."""
+    if not (plan.drift and pulumi.runtime.is_dry_run()):
+        return None
+    look = drift.Look(plan.clusters, previous.exported)
+
+    def give_up(*_: object) -> None:
+        look.clean_up()
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, give_up)
+    return look
 
 
 def report(mute: list[str]) -> None:

@@ -288,6 +288,7 @@ class _Reader:
     def __init__(self, stack: str) -> None:
         self._stack = stack
         self._found = UNKNOWN
+        self.exported = ""
         # Nobody waits for it in the end: a program that is refused ends at once.
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -295,7 +296,8 @@ class _Reader:
     def _read(self) -> None:
         others = {name: value for name, value in os.environ.items() if name not in _OURS}
         try:
-            self._found = parse(self._export(others))
+            self.exported = self._export(others)
+            self._found = parse(self.exported)
         except backend.NoAnswer as silence:
             self._found = Previous(known=False, reason=str(silence))
         except OSError as error:
@@ -348,3 +350,11 @@ def found() -> Previous:
     Never raises, and waits for sixteen seconds at most.
     """
     return _reader.found() if _reader else UNKNOWN
+
+
+def exported() -> str:
+    """The export itself, once it is read: with secrets in the clear where Pulumi shows them.
+
+    Empty where nothing is known.
+    """
+    return _reader.exported if found().known and _reader else ""

@@ -56,6 +56,17 @@ def changing(previous: Previous, cluster: Cluster, trust: Trusted) -> Iterator[s
         yield said(names, phrases)
 
 
+def restarting(previous: Previous, cluster: Cluster, trust: Trusted) -> list[str]:
+    """The members that are to restart."""
+    return [
+        one.name
+        for one in cluster.instances
+        if not one.lost
+        and previous.command(f"{one.name}-rollout")
+        and any(_restart(previous, cluster, one, trust))
+    ]
+
+
 def renewed_program(previous: Previous, clusters: Iterable[Cluster]) -> list[str]:
     """The members on whose machines the agent is replaced by this checkout's."""
     program = packing.sha256()

@@ -37,6 +37,8 @@ class Plan:
     clusters: tuple[Cluster, ...]
     warnings: tuple[str, ...]
     monitor: Monitor | None = None
+    drift: bool = True
+    """Whether a preview looks at nodes and members."""
 
 
 def load(get: GetSetting, environ: Mapping[str, str]) -> Plan:
@@ -59,7 +61,7 @@ def load(get: GetSetting, environ: Mapping[str, str]) -> Plan:
         watcher = monitor.read(stack.monitor, clusters, stack.site, findings)
     if findings.mistakes:
         raise InvalidInventory(findings.mistakes)
-    return Plan(clusters, tuple(findings.warnings), watcher)
+    return Plan(clusters, tuple(findings.warnings), watcher, stack.drift)
 
 
 def _written(stack: Stack) -> tuple[Mapping[Any, Any], str]:

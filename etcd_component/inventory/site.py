@@ -110,6 +110,7 @@ KEYS: Final[Mapping[str, Reader]] = MappingProxyType(
         "sshHostKeyChecking": values.boolean,
         "archiveUrl": values.archive_url,
         "checksumsFile": values.path,
+        "drift": values.boolean,
         **{name: PARAMETERS[name].read for name in SECRETS},
     }
 )
@@ -146,6 +147,8 @@ class Stack:
     inventory: Mapping[Any, Any] | None
     inventory_file: Path | None
     monitor: Said | None
+    drift: bool = True
+    """Whether a preview looks at nodes and members."""
 
 
 def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> Stack:
@@ -180,6 +183,7 @@ def settle(get: GetSetting, environ: Mapping[str, str], findings: Findings) -> S
         inventory=chosen.get("inventory"),
         inventory_file=file,
         monitor=said["etcd_monitor"][0] if "etcd_monitor" in chosen else None,
+        drift=chosen.get("drift", True),
     )
 
 

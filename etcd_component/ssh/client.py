@@ -60,11 +60,18 @@ class Way:
         return ours
 
 
-def prepare(login: Login, place: Path, others: Sequence[Login] = ()) -> Way:
+def prepare(
+    login: Login,
+    place: Path,
+    others: Sequence[Login] = (),
+    *,
+    dial_seconds: int = _DIAL_SECONDS,
+) -> Way:
     """Write ssh's configuration, keys and known hosts into a directory that is made for it.
 
     `others` differ from the login in their keys, which are offered to the machine after its own;
-    those of an agent are before all others. Raises NotLookedAt.
+    those of an agent are before all others. `ssh` gives a machine up that does not answer within
+    `dial_seconds`. Raises NotLookedAt.
     """
     if shutil.which("ssh") is None:
         raise NotLookedAt("there is no `ssh` here")
@@ -73,7 +80,8 @@ def prepare(login: Login, place: Path, others: Sequence[Login] = ()) -> Way:
     if any(one.agent for each in hops.values() for one in each) and not agent:
         raise NotLookedAt("the stack logs in with an agent's key, and no agent runs here")
     place.mkdir(mode=0o700, parents=True)
-    text = "".join(_host(alias, each, place) for alias, each in hops.items())
+    text = f"ConnectTimeout {dial_seconds}\n"
+    text += "".join(_host(alias, each, place) for alias, each in hops.items())
     if login.bastion:
         text += f"Host {_NODE}\n  ProxyJump {_BASTION}\n"
     _write(place / "config", text)
@@ -99,7 +107,6 @@ def _host(alias: str, logins: Sequence[Login], place: Path) -> str:
         "StrictHostKeyChecking": "yes" if login.host_key else "no",
         "PreferredAuthentications": "publickey",
         "NumberOfPasswordPrompts": "1",
-        "ConnectTimeout": str(_DIAL_SECONDS),
         "ServerAliveInterval": "2",
         "ServerAliveCountMax": "2",
         "LogLevel": "ERROR",

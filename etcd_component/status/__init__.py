@@ -55,7 +55,7 @@ def _look(cluster: Cluster, place: Path, *, over_ssh: bool) -> Report:
             for one in cluster.members
             if one.name in ways
         }
-        answers, listing = _ask(cluster, tls, ways)
+        answers, listing = ask_members(cluster, tls, ways)
         facts = {name: one.result() for name, one in looking.items()}
     return judge(Seen(cluster, answers, listing, facts, time.time()))
 
@@ -78,18 +78,25 @@ def _look_at_node(cluster: Cluster, member: Member, way: Way | str) -> Facts | s
         return str(reason)
 
 
-def _ask(
-    cluster: Cluster, tls: ssl.SSLContext, ways: Mapping[str, Way | str]
+def ask_members(
+    cluster: Cluster,
+    tls: ssl.SSLContext,
+    ways: Mapping[str, Way | str],
+    seconds: float = asked.SECONDS,
 ) -> tuple[dict[str, Answer], Listing]:
+    """What members say, by client URL, and the cluster as a whole.
+
+    One that does not answer is asked again by way of its node, if `ways` has one.
+    """
     detours = {one.client_url: ways.get(one.name) for one in cluster.members}
 
     def ask(url: str) -> Answer:
-        answer = asked.ask(url, tls)
+        answer = asked.ask(url, tls, seconds=seconds)
         way = detours.get(url)
         if answer.reached or not isinstance(way, Way):
             return answer
         # A firewall may be between here and the client port, and none between the node and it.
-        again = asked.ask(url, tls, way.dial)
+        again = asked.ask(url, tls, way.dial, seconds)
         return replace(again, detour=True) if again.reached else answer
 
     def dial(url: str) -> asked.Dial:

@@ -106,15 +106,17 @@ def client_context(cluster: Cluster, place: Path) -> ssl.SSLContext:
         pair.unlink()
 
 
-def ask(url: str, tls: ssl.SSLContext, dial: Dial = connection.dial) -> Answer:
-    """Ask one member what it says of itself, by its client URL."""
+def ask(
+    url: str, tls: ssl.SSLContext, dial: Dial = connection.dial, seconds: float = SECONDS
+) -> Answer:
+    """Ask one member what it says of itself, by its client URL; each request may take `seconds`."""
     line = Connection(url, tls, dial)
     served: ServedCertificate | None = None
     try:
-        served = line.served_certificate(SECONDS)
-        samples = _samples(_text(line, "/metrics"))
-        version = _object(line, "/version")
-        return _answer(samples, version, _object(line, "/health"), served)
+        served = line.served_certificate(seconds)
+        samples = _samples(line.get("/metrics", seconds).decode(errors="replace"))
+        version = _object(line, "/version", seconds)
+        return _answer(samples, version, _object(line, "/health", seconds), served)
     except Unreachable as error:
         # With TLS 1.3 a member refuses our certificate when we believe to be connected.
         reached = served is not None or isinstance(error, CertificateRefused | CertificateUntrusted)
@@ -129,13 +131,9 @@ def ask(url: str, tls: ssl.SSLContext, dial: Dial = connection.dial) -> Answer:
         line.close()
 
 
-def _text(line: Connection, path: str) -> str:
-    return line.get(path, SECONDS).decode(errors="replace")
-
-
-def _object(line: Connection, path: str) -> Mapping[str, Any]:
+def _object(line: Connection, path: str, seconds: float) -> Mapping[str, Any]:
     try:
-        found = line.get_json(path, SECONDS)
+        found = line.get_json(path, seconds)
     except UnexpectedAnswer:
         return {}
     return found if isinstance(found, dict) else {}

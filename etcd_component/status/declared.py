@@ -104,14 +104,18 @@ def read(state: Mapping[str, Any], stack: str) -> tuple[Cluster, ...]:
     Outputs of the stack are not used: Pulumi drops them when an update fails, which is when people
     ask. Those of components stay.
     """
-    kept = _Kept(state.get("resources") or [])
-    found = [*_clusters(kept)]
+    found = clusters(state)
     if not found:
         raise CannotRead(
             f"the stack {stack} has no cluster that can be looked at: no `pulumi up` of it has got"
             " so far; run it"
         )
-    return tuple(found)
+    return found
+
+
+def clusters(state: Mapping[str, Any]) -> tuple[Cluster, ...]:
+    """The same; none where no update has got so far. Raises CannotRead for one that is unclear."""
+    return tuple(_clusters(_Kept(state.get("resources") or [])))
 
 
 class _Kept:

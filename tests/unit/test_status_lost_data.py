@@ -182,7 +182,7 @@ def test_a_machine_that_has_not_begun_is_not_taken_for_a_wiped_one() -> None:
 def test_the_node_is_asked_where_its_data_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def run(_: object, command: str, program: bytes) -> str:
+    def run(_: object, command: str, program: bytes, _seconds: float) -> str:
         assert program == packing.agent()
         asked.append(command)
         return '{"schema": 1, "owner": "", "program": "", "stage": "none"}'
