@@ -89,7 +89,7 @@ def main() -> None:
     for key, value in (outputs | (monitor.outputs if monitor else {})).items():
         pulumi.export(key, value)
     if look:
-        drift.tell(look, previous.found(), plan.clusters)
+        drift.tell(look, previous.found(), plan.clusters, [one.finished for _, one in clusters])
     report(banners.complaints())
 
 

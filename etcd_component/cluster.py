@@ -37,6 +37,8 @@ class EtcdCluster(pulumi.ComponentResource):
     """Those of each declared client, by its name."""
     watcher: Identity
     """The certificate and key of who reads the metrics; without a password it gets no further."""
+    finished: pulumi.Resource
+    """Registered when all else of the cluster is."""
     root_password: pulumi.Output[str]
     passwords: dict[str, pulumi.Output[str]]
     """Of every declared user and client, by name; known when etcd takes it."""
@@ -115,7 +117,7 @@ class EtcdCluster(pulumi.ComponentResource):
             rolled_out=[*rollouts.values()],
             opts=child,
         )
-        Safeguard(
+        self.finished = Safeguard(
             f"{model.name}-safeguard",
             pulumi.ResourceOptions.merge(
                 kept,

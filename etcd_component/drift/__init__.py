@@ -19,8 +19,13 @@ from etcd_component.status.report import Report
 __all__ = ["Look", "tell", "warnings"]
 
 
-def tell(look: Look, previous: Previous, clusters: Sequence[Cluster]) -> None:
-    """Warn of what was seen, when all have answered; the engine goes on meanwhile."""
+def tell(
+    look: Look,
+    previous: Previous,
+    clusters: Sequence[Cluster],
+    finished: Sequence[pulumi.Resource],
+) -> None:
+    """Warn of what was seen, when all in `finished` are registered and the nodes have answered."""
     steps = {one.name: step_of(previous, one) for one in clusters}
 
     async def reports() -> Sequence[Report]:
@@ -34,5 +39,7 @@ def tell(look: Look, previous: Previous, clusters: Sequence[Cluster]) -> None:
         if look.problem:
             pulumi.info(f"nodes and members were not looked at: {look.problem}")
 
-    seen: Awaitable[Any] = reports()
-    pulumi.Output.from_input(seen).apply(say)
+    def wait(_: object) -> Awaitable[Any]:
+        return reports()
+
+    pulumi.Output.all(*(one.urn for one in finished)).apply(wait).apply(say)

@@ -17,12 +17,16 @@ from etcd_component.status.judged import judge
 from etcd_component.status.report import Report, Seen
 
 SECONDS: Final = 4.0
-"""For all of it, from the beginning. Only a machine that hangs takes so long: see what follows."""
+"""From the beginning. Only a machine that hangs takes so long, or a preview that is slow itself."""
+GRACE: Final = 0.3
+"""Beyond the rest of a preview, where that has taken longer."""
+_NODE_SECONDS: Final = 9
+"""For a node, after which its `ssh` is ended."""
 _DIAL_SECONDS: Final = 2
 """For a machine that is away. A preview takes as long anyway."""
 _ASKED_SECONDS: Final = 1.5
 """For a request to a member."""
-_LATE: Final = f"it gave no answer within {SECONDS:g} s"
+_LATE: Final = "it gave no answer in the time of a preview"
 
 
 class Look:
@@ -31,6 +35,7 @@ class Look:
     def __init__(self, clusters: Iterable[Cluster], exported: Callable[[], str]) -> None:
         """`exported` waits for the export of the state, with secrets in the clear."""
         self._end = time.monotonic() + SECONDS
+        """Of the waiting."""
         # Only its owner can look into it; private keys are in it for a moment.
         self._place = tempfile.TemporaryDirectory(prefix="etcd-drift-")
         self._facts: dict[str, Facts | str] = {}
@@ -48,8 +53,10 @@ class Look:
     def reports(self) -> list[Report]:
         """What was seen of each cluster of the state, when all have answered or the time is up.
 
-        Of machines that are new there is nothing to compare, and nobody waits for them.
+        To be called when the rest of the preview is done: it ends soon after that. Of machines that
+        are new there is nothing to compare, and nobody waits for them.
         """
+        self._end = max(self._end, time.monotonic() + GRACE)
         self._wait_for(self._members)
         seen = [*self._answers.values()]
         for one in seen:
@@ -58,7 +65,7 @@ class Look:
                     self._wait_for(self._nodes[member.name])
         self.clean_up()
         if self._members.is_alive() and not self.problem:
-            self.problem = f"the state was not read within {SECONDS:g} s"
+            self.problem = "the state or a member took too long"
         return [judge(self._with_facts(one)) for one in seen]
 
     def _wait_for(self, thread: threading.Thread) -> None:
@@ -87,7 +94,7 @@ class Look:
                 instance.data_dir,
                 way,
                 sudo=login.sudo,
-                seconds=max(0.1, self._end - time.monotonic()),
+                seconds=_NODE_SECONDS,
             )
         except NotLookedAt as reason:
             self._facts[instance.name] = str(reason)

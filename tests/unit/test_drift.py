@@ -190,7 +190,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> dict[str, Any]:
 
     def look_at(cluster: str, data_dir: str, way: Any, *, sudo: bool, seconds: float) -> Facts:
         assert sudo
-        assert 0 < seconds <= look.SECONDS
+        assert seconds > look.SECONDS
         name = way.name
         if name in nodes:
             return cast("Facts", nodes[name]())
@@ -225,6 +225,24 @@ def test_a_node_that_hangs_is_not_waited_for(
     assert time.monotonic() - started < 2
     away = [one for one in report.findings if one.key == "not-looked-at"]
     assert [one.member for one in away] == ["etcd-2"]
+
+
+def test_a_slow_preview_leaves_nodes_as_much_time_as_it_takes(
+    lab: dict[str, Any], state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "SECONDS", 0)
+    shown = json.dumps({"deployment": state})
+    (found,) = declared.clusters(state)
+
+    def answer_late() -> Facts:
+        time.sleep(0.5)
+        return facts(found.members[1])
+
+    lab["etcd-2"] = answer_late
+    looking = look.Look([cluster(3)], lambda: shown)
+    time.sleep(0.8)
+    (report,) = looking.reports()
+    assert "not-looked-at" not in {one.key for one in report.findings}
 
 
 def test_a_node_that_cannot_be_reached_is_said_with_the_reason(
