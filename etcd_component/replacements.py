@@ -19,6 +19,9 @@ from etcd_component.previous import STASH, Previous, Resource
 
 _OPTIONS: Final = ("replace", "target-replace")
 _COMMAND: Final = "command:remote:Command"
+# Users have names of their own, and one may be called `node`.
+_OF_INSTANCE: Final = "etcd:index:Instance$"
+_OF_MONITOR: Final = "etcd:index:Monitor$"
 _CA: Final = "tls:index/selfSignedCert:SelfSignedCert"
 _CA_KEY: Final = "tls:index/privateKey:PrivateKey"
 
@@ -77,7 +80,13 @@ def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None
     """What would happen, and what to do instead."""
     name, kind = resource.name, resource.kind
     if kind == _COMMAND and name.endswith("-node"):
-        return _machine(name)
+        if _OF_INSTANCE in resource.urn:
+            return _machine(name.removesuffix("-node"))
+        if _OF_MONITOR in resource.urn:
+            return (
+                "the monitor would be taken off its machine, and nothing put there again",
+                "delete etcd_monitor, run `pulumi up`, and add it again",
+            )
     command = previous.command(name) if kind == _COMMAND else None
     if kind == STASH or (command and not command.text("create") and not command.text("delete")):
         problem = (
@@ -86,20 +95,14 @@ def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None
         )
         return problem, _leave_out(resource)
     signs = any(one.kind == _CA and one.name == name for one in previous.resources)
-    if kind in {_CA, _CA_KEY} and signs and not name.startswith("monitor-"):
+    if kind in {_CA, _CA_KEY} and signs and _OF_MONITOR not in resource.urn:
         problem = "with another CA at once, members and clients would refuse each other"
         cure = "a CA takes over from another in steps: README, `Renew certificates, rotate the CA`"
         return problem, f"{_leave_out(resource)}; {cure}"
     return None
 
 
-def _machine(name: str) -> tuple[str, str]:
-    instance = name.removesuffix("-node")
-    if name.startswith("monitor-"):
-        return (
-            "the monitor would be taken off its machine, and nothing put there again",
-            "delete etcd_monitor, run `pulumi up`, and add it again",
-        )
+def _machine(instance: str) -> tuple[str, str]:
     problem = (
         f"{instance} would be taken off its machine, data included, while the cluster counts on it"
     )
@@ -120,7 +123,7 @@ def _members_at_once(replaced: Iterable[Resource]) -> Iterator[Mistake]:
     """A member that is replaced leaves and joins again, and several would do so at once."""
     clusters: dict[str, list[str]] = {}
     for one in replaced:
-        if one.kind == _COMMAND and one.name.endswith("-member"):
+        if _OF_INSTANCE in one.urn and one.kind == _COMMAND and one.name.endswith("-member"):
             instance = one.name.removesuffix("-member")
             clusters.setdefault(instance.rpartition("-")[0], []).append(instance)
     for cluster, members in clusters.items():

@@ -36,6 +36,11 @@ def state(*more: dict[str, Any]) -> Previous:
         resource(
             "urn:pulumi:prod::etcd::etcd:index:Monitor$command:remote:Command::monitor-1.2.3.4-node"
         ),
+        resource(f"{BEGINNING}command:remote:Command::etcd-user-node"),
+        resource(
+            "urn:pulumi:prod::etcd::etcd:index:Monitor$tls:index/selfSignedCert:SelfSignedCert::"
+            "monitor-ca"
+        ),
         *more,
     ]
     return parse(json.dumps({"deployment": {"resources": resources}}))
@@ -69,6 +74,8 @@ def test_what_would_break_is_refused_with_what_to_do_instead(pattern: str, probl
         # The engine, too, lets one star end at a colon.
         "*etcd-1-node",
         f"{INSTANCE}etcd-9-node",
+        "**etcd-user-node",
+        "**monitor-ca",
     ],
 )
 def test_what_may_be_made_anew_is_not(pattern: str) -> None:
