@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import absence, access, desired, outcome, previous, rotation
+from etcd_component import absence, access, desired, mistaken, outcome, previous, rotation
 from etcd_component.client import Client
 from etcd_component.given import Given
 from etcd_component.instance import Belonging, Instance
@@ -56,14 +56,8 @@ class EtcdCluster(pulumi.ComponentResource):
         root = root_of(model, owner, this_run, child)
         self.root_password = root.password
         belonging = Belonging(model, pki, owner, root.login)
-        lost = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
-        instances = {
-            one.name: Instance(one, belonging, lost if one.lost else child)
-            for one in model.instances
-        }
+        instances, removed = self._instances(belonging, child)
         genesis = self._bootstrap_record(instances, kept)
-        # etcd takes nobody in while a voter is down, so the lost go first.
-        removed = self._remove_lost(instances)
         # One member after another is rolled out, and none before all have joined.
         # A learner joins what the voters have formed, and may be the first in line.
         voting = {one.name: instances[one.name].join(genesis, removed) for one in model.voters}
@@ -136,11 +130,37 @@ class EtcdCluster(pulumi.ComponentResource):
             {"endpoints": self.endpoints, "desired": desired.access(model, declared.done)}
         )
 
-    def _remove_lost(self, instances: Mapping[str, Instance]) -> list[pulumi.Resource]:
-        if not previous.found().formed(self._model.name):
-            return []  # No cluster knows them yet.
-        survivor = instances[self._model.voters[0].name]
-        return [survivor.remove_lost(one) for one in self._model.instances if one.lost]
+    def _instances(
+        self, belonging: Belonging, child: pulumi.ResourceOptions
+    ) -> tuple[dict[str, Instance], list[pulumi.Resource]]:
+        """All instances, and the removals that must be done before anybody joins.
+
+        etcd takes nobody in while a voter is down, so the lost go first; and so does who was
+        expected elsewhere and never came.
+        """
+        model = self._model
+        away = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        strays = mistaken.strays(previous.found(), model)
+        made: dict[str, Instance] = {}
+        removed: dict[str, pulumi.Resource] = {}
+        # Another member removes them, before their machines are uninstalled.
+        for one in sorted(model.instances, key=lambda one: one.name in strays.urls):
+            if one.name in strays.urls:
+                url = strays.urls[one.name]
+                removed[one.name] = made[strays.survivor].remove(one.name, url, "former")
+            after = [removed[one.name]] if one.name in removed else []
+            made[one.name] = Instance(one, belonging, away if one.lost else child, after=after)
+        survivor = made[model.voters[0].name]
+        for name in sorted(strays.urls.keys() - made.keys()):
+            removed[name] = made[strays.survivor].remove(name, strays.urls[name], "former")
+        # As long as there is no cluster, none knows the lost.
+        if previous.found().formed(model.name):
+            removed |= {
+                one.name: survivor.remove(one.name, one.peer_url, "lost")
+                for one in model.instances
+                if one.lost
+            }
+        return {one.name: made[one.name] for one in model.instances}, list(removed.values())
 
     def _bootstrap_record(
         self, instances: Mapping[str, Instance], kept: pulumi.ResourceOptions
@@ -148,7 +168,7 @@ class EtcdCluster(pulumi.ComponentResource):
         """Token and founders, which hold for ever once they have founded the cluster."""
         model = self._model
         founders = [f"{one.name}={one.peer_url}" for one in model.voters]
-        corrected = _are_corrected(model.name, founders)
+        corrected = mistaken.founders_are(previous.found(), model.name, founders)
         # They are recorded only when their machines are known to be fit: a wrong address is found
         # before. What is protected is not replaced.
         own = pulumi.ResourceOptions(
@@ -237,13 +257,6 @@ def by_cluster(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     """
     names = next(iter(outputs.values()), {})
     return {name: {cluster: own[name] for cluster, own in outputs.items()} for name in names}
-
-
-def _are_corrected(cluster: str, founders: Sequence[str]) -> bool:
-    """Whether others were to found a cluster, and nobody has."""
-    before = previous.found()
-    recorded = before.kept(f"{cluster}-genesis")
-    return bool(recorded) and not before.formed(cluster) and recorded[1:] != list(founders)
 
 
 def _roll_out(

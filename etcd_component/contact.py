@@ -14,6 +14,7 @@ from etcd_component import packing
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=%-]*")
 _PROOF = re.compile(r"\S.* \[etcd-(node|monitor) [a-z-]+ done\]")
+_BEGUN = re.compile(r"\S+: started as a founder; .* not begun yet \[etcd-node join done\]")
 
 DIRECTORY = ".etcd-node"
 """The agent's, in the directory where a login begins: SFTP and commands agree on it."""
@@ -127,6 +128,11 @@ def proves(stdout: str) -> bool:
     for done. What echoes the command line or its standard input has no such last line either.
     """
     return _PROOF.fullmatch(stdout.rstrip().rpartition("\n")[2]) is not None
+
+
+def only_began(stdout: str) -> bool:
+    """Whether this is of a founder that waits for others, and is no member yet."""
+    return _BEGUN.fullmatch(stdout.rstrip().rpartition("\n")[2]) is not None
 
 
 def no_proof(name: str, where: str, answered: str | None) -> str:

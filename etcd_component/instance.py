@@ -37,9 +37,14 @@ class Instance(pulumi.ComponentResource):
     """Done when certificate, key and CA bundle are in place."""
 
     def __init__(
-        self, model: Model, belonging: Belonging, opts: pulumi.ResourceOptions | None = None
+        self,
+        model: Model,
+        belonging: Belonging,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
     ) -> None:
-        """Check the node and put the files in place."""
+        """Check the node, once all in `after` are done, and put the files in place."""
         super().__init__("etcd:index:Instance", model.name, None, opts)
         self._model = model
         self._belonging = belonging
@@ -53,6 +58,7 @@ class Instance(pulumi.ComponentResource):
         before = previous.found()
         binds = model.lost or before.binds(model.name)
         self._former = None if binds else before.instances.get(model.name)
+        self._after = after
         self._place = remember(
             f"{model.name}-place",
             [model.node.address, model.data_dir, "learner" if model.learner else "voter"],
@@ -127,7 +133,7 @@ class Instance(pulumi.ComponentResource):
             self._model.name,
             texts=texts,
             ready=mark,
-            options=self._child,
+            options=lambda needed: self._child([*needed, *self._after]),
             more=pulumi.ResourceOptions(ignore_changes=None if self._is_corrected else ["create"]),
             raised=self._raised,
         )
@@ -263,8 +269,11 @@ class Instance(pulumi.ComponentResource):
         return self._machine.run(
             f"{self._model.name}-member",
             create=genesis.output.apply(create),
-            # Without founders it can only come back or join, never found.
-            update=self._command(
+            # Without founders it can only come back or join, never found. One that only began may
+            # begin anew.
+            update=genesis.output.apply(create)
+            if self._former and self._former.begun
+            else self._command(
                 "join",
                 *learner,
                 *(joining if self._model.reseat or self._model.repair else []),
@@ -283,15 +292,18 @@ class Instance(pulumi.ComponentResource):
             ),
         )
 
-    def remove_lost(self, lost: Model) -> pulumi.Resource:
-        """Have this instance's machine remove a lost member from the cluster."""
+    def remove(self, name: str, peer_url: str, why: str) -> pulumi.Resource:
+        """Have this instance's machine remove a member that is gone from the cluster.
+
+        `why` ends the name of the Command that does it.
+        """
         options = [
-            ("--cluster", lost.cluster),
-            ("--lost", f"{lost.name}={lost.peer_url}"),
+            ("--cluster", self._model.cluster),
+            ("--lost", f"{name}={peer_url}"),
             ("--peers", self._belonging.cluster.peers_of(self._model)),
         ]
         return self._machine.run(
-            f"{lost.name}-lost",
+            f"{name}-{why}",
             # Without this instance's name: `create` stays as it first was, and runs on the machine
             # of another survivor when this instance is gone or lost, too.
             create=self._belonging.owner.apply(

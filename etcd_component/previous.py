@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pulumi
 
-from etcd_component import backend
+from etcd_component import backend, contact
 from etcd_component.recorded import is_revealed, is_secret, login_of, revealed
 from etcd_component.ssh import Login
 
@@ -93,6 +93,8 @@ class Instance:
     """Empty where the state does not say."""
     joined: bool
     """Whether the state has it as a member. One that was cut off in joining may be one, too."""
+    begun: bool
+    """Whether it began as a founder, and was waiting for others when the update ended."""
     contacted: bool
     """Whether anything was done on its machine, so that its removal does something there."""
     removes_data: bool
@@ -151,14 +153,11 @@ class Previous:
     def binds(self, name: str) -> bool:
         """Whether what is recorded of an instance holds for ever.
 
-        A first run can be wrong: as long as its cluster is not formed, it can be corrected. Later
-        one that was cut off in joining may be a member, so then whatever was done on its machine
-        binds it.
+        A first run can be wrong: as long as it has not joined, it can be corrected. One that was
+        cut off in joining may be a member all the same: its machine knows, and the others do.
         """
         instance = self.instances.get(name)
-        if not self.known or instance is None:
-            return not self.known
-        return instance.joined or (instance.contacted and self.formed(instance.cluster))
+        return not self.known or (instance is not None and instance.joined)
 
     def formed(self, cluster: str) -> bool:
         """Whether a cluster has a member, as far as anybody knows."""
@@ -265,13 +264,16 @@ def _instance(
     protected: set[str],
 ) -> Instance:
     node = commands.get(f"{name}-node")
+    member = commands.get(f"{name}-member")
+    said = member.stdout if member else ""
     address, data_dir = (*(place or ()), "", "")[:2]
     return Instance(
         name=name,
         cluster=cluster,
         address=address,
         data_dir=data_dir,
-        joined=f"{name}-member" in commands,
+        joined=contact.proves(said) and not contact.only_began(said),
+        begun=contact.only_began(said),
         contacted=node is not None,
         removes_data=node is not None and "--remove-data" in node.text("delete"),
         lost=name in lost,

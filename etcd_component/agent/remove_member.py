@@ -44,8 +44,9 @@ def run(run: Run) -> None:
         return
     if client.probe(lost.url).kind in {FORMED, FORMING}:
         refuse(
-            f"{lost.name} answers at {lost.url}, so it is not lost. Take etcd_lost off its host; to"
-            " have it leave, delete its line. Nothing was removed"
+            f"{lost.name} answers at {lost.url}, so it is not lost. Take etcd_lost off its host, or"
+            " put its line back as it was, and run `pulumi up`; to have it leave, delete its line"
+            " then. Nothing was removed"
         )
     doing("counting the members that are left")
     decision = leaving.remove_lost(theirs, observe(client, members, theirs))

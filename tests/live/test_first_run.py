@@ -54,3 +54,32 @@ def test_address_directory_ports_and_ca_of_a_first_run_are_corrected(
     assert "etcd_data cannot move them" in stack.preview(check=False).text
     write(stack, nodes, wrong, 3)
     assert "is not exchanged for another in place" in stack.preview(check=False).text
+
+
+_TAKE_PORT = """
+setsid sh -c 'until [ -e /etc/etcd/etcd/claim ]; do sleep 0.1; done
+exec python3 -c "import socket, time; s = socket.create_server((\\"\\", 2379)); time.sleep(900)"' \
+  >/dev/null 2>&1 </dev/null &
+"""
+
+
+def test_one_that_did_not_come_is_corrected_in_the_cluster_that_the_others_formed(
+    nodes: Lab, project: Project, ask: Ask
+) -> None:
+    stack = project.stack({"inventory": {}})
+    # Its etcd cannot start, and nobody listens at its peer port: the others begin without it.
+    shell(nodes, FIRST + WRONG - 1, _TAKE_PORT)
+    write_hosts(stack, nodes, HOSTS, at={3: WRONG})
+    failed = stack.up(check=False)
+    assert failed.status != 0
+    assert "etcd-3 does not become ready" in failed.text
+    assert "Traceback" not in failed.text
+
+    write_hosts(stack, nodes, HOSTS)
+    made = stack.up()
+    assert "etcd-3: the lost member is removed from the cluster" in made.text
+    ask(stack).assert_one_healthy_cluster(*names(1, 2, 3))
+    left = traces(nodes, FIRST + WRONG - 1)
+    assert [one for one in left if one != "/opt/etcd" and ":2379 " not in one] == []
+    assert set(stack.up().changed) <= {"deleted"}
+    assert stack.up().changed == {}

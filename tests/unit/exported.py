@@ -20,6 +20,8 @@ ENCRYPTED = {
     "ciphertext": "v1:bm90OmE6c2VjcmV0",
 }
 
+PROOF = "it ran [etcd-node test done]"
+
 
 def export(
     recording: Recording,
@@ -30,19 +32,26 @@ def export(
 ) -> str:
     """The export of a stack that these resources are in, less some; `revealed`, with secrets."""
     resources = [
-        _resource(one, (stdout or {}).get(one.name, ""), revealed=revealed)
+        _resource(one, (stdout or {}).get(one.name, PROOF), revealed=revealed)
         for one in recording.resources.values()
         if not without(one)
     ]
     return json.dumps({"version": 3, "deployment": {"resources": resources}})
 
 
-def left(recording: Recording, *, without: Callable[[Registered], bool] | str = "") -> Previous:
+def left(
+    recording: Recording,
+    *,
+    without: Callable[[Registered], bool] | str = "",
+    stdout: Mapping[str, str] | None = None,
+) -> Previous:
     """What is read from that export; `without` may be the end of names that are not there yet."""
     if isinstance(without, str):
         end = without
-        return left(recording, without=lambda one: bool(end) and one.name.endswith(end))
-    return previous.parse(export(recording, without=without))
+        return left(
+            recording, without=lambda one: bool(end) and one.name.endswith(end), stdout=stdout
+        )
+    return previous.parse(export(recording, without=without, stdout=stdout))
 
 
 def _resource(one: Registered, stdout: str, *, revealed: bool) -> dict[str, Any]:

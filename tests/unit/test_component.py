@@ -867,14 +867,14 @@ def test_whether_data_are_kept_changes_what_is_deleted_and_nothing_else() -> Non
 @pytest.mark.parametrize(
     ("missing", "ignored"),
     [
-        # As long as there is no cluster, what was wrong can be corrected.
+        # As long as it has not joined, what was wrong can be corrected.
         (("-node", "-member"), ()),
         (("-member",), ()),
-        (("-2-member",), ("input",)),
+        (("-2-member",), ()),
         (("nothing",), ("input",)),
     ],
 )
-def test_what_is_recorded_of_an_instance_binds_once_its_cluster_is_formed(
+def test_what_is_recorded_of_an_instance_binds_once_it_has_joined(
     monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], ignored: tuple[str, ...]
 ) -> None:
     before = left(record(cluster(2)), without=lambda one: one.name.endswith(missing))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any
 
 import pytest
 
-from etcd_component import previous
+from etcd_component import contact, previous
+from etcd_component.agent import bootstrap
 from etcd_component.model import Cluster
 from tests.unit.exported import left
 from tests.unit.recording import Recording, cluster, node, record
@@ -80,22 +82,78 @@ def test_what_is_not_wrong_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.command("etcd-3-node").ignore_changes == ("create",)
 
 
-@pytest.mark.parametrize("missing", [(), ("-3-member",), ("-2-member", "-3-member")])
-def test_a_formed_cluster_binds_whoever_was_contacted(
-    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
-) -> None:
-    found = corrected(monkeypatch, MISTAKEN, *missing)
+BEGUN = "etcd-3: started as a founder; etcd-1 has not begun yet [etcd-node join done]"
+
+
+def test_who_has_joined_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = corrected(monkeypatch, MISTAKEN)
     assert found.stash("etcd-3-place").ignore_changes == ("input",)
     assert found.stash("etcd-genesis").ignore_changes == ("input",)
-    assert found.command("etcd-3-node").ignore_changes == ("create",)
+    assert not any(name.endswith("-former") for name in found.commands)
 
 
-def test_a_newcomer_that_was_never_contacted_can_be_corrected(
+def test_one_that_did_not_come_to_a_formed_cluster_can_be_corrected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = corrected(monkeypatch, ELSEWHERE, "-3-member", "-3-node")
+    found = corrected(monkeypatch, ELSEWHERE, "-3-member")
     assert found.stash("etcd-3-place").ignore_changes == ()
+    assert found.stash("etcd-2-place").ignore_changes == ("input",)
     assert found.stash("etcd-genesis").ignore_changes == ("input",)
+    # The cluster lists it where it was expected; only when that is over, its machine is cleaned.
+    former = found.command("etcd-3-former")
+    assert "--lost etcd-3=https://10.10.10.12:2380" in former.inputs["create"]
+    assert former.parent == "etcd-1"
+    assert "etcd-3-former" in found.command("etcd-3-node").depends_on
+    assert "etcd-3-former" in found.command("etcd-3-member").depends_on
+
+
+def test_a_founder_that_did_not_come_can_have_another_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = corrected(monkeypatch, with_third(seq=4), "-3-member")
+    assert "etcd-3-former" in found.command("etcd-4-member").depends_on
+
+
+def test_a_newcomer_of_which_another_machine_was_tried_can_be_corrected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = left(record(with_third(seq=4)), without="-4-member")
+    genesis = {"output": ["token", "etcd-1=https://10.10.10.10:2380"]}
+    outputs = {**state.outputs, (previous.STASH, "etcd-genesis"): genesis}
+    state = dataclasses.replace(state, outputs=outputs)
+    monkeypatch.setattr(previous, "found", lambda: state)
+    found = record(with_third(seq=4, node=node("10.10.10.99")))
+    former = found.command("etcd-4-former")
+    assert "--lost etcd-4=https://10.10.10.12:2380" in former.inputs["create"]
+
+
+def test_a_founder_that_only_began_is_no_member_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = record(MISTAKEN)
+    state = left(
+        before,
+        without=lambda one: one.name.endswith(("-1-member", "-2-member")),
+        stdout={"etcd-3-member": BEGUN},
+    )
+    assert state.instances["etcd-3"].begun
+    assert not state.formed("etcd")
+    monkeypatch.setattr(previous, "found", lambda: state)
+    found = record(ELSEWHERE)
+    assert found.stash("etcd-3-place").ignore_changes == ()
+    assert "etcd-3=https://10.10.10.99:2380" in founders(found)
+    # It may begin anew, with the founders of today.
+    assert "--founders etcd-1=" in found.command("etcd-3-member").inputs["update"]
+    assert "--founders" not in found.command("etcd-1-member").inputs["update"]
+
+
+def test_what_a_node_says_of_a_founder_that_waits_is_known_as_that() -> None:
+    assert contact.only_began(f"starting\n{BEGUN}\n")
+    several = BEGUN.replace("etcd-1 has", "etcd-1, etcd-2 have")
+    assert contact.only_began(several)
+    assert not contact.only_began("etcd-3: runs, voter [etcd-node join done]")
+    assert not contact.only_began(BEGUN.replace("join", "leave"))
+    source = inspect.getsource(bootstrap.await_others)
+    assert "started as a founder;" in source
+    assert "not begun" in source
 
 
 def test_one_that_is_lost_before_there_is_a_cluster_is_nobody_s_to_remove(

@@ -51,6 +51,7 @@ def test_instances_are_read_with_where_they_are_and_whether_they_have_joined() -
         address="10.10.10.11",
         data_dir="/data/etcd",
         joined=True,
+        begun=False,
         contacted=True,
         removes_data=True,
         lost=False,
