@@ -52,9 +52,9 @@ def root_of(
     )
 
 
-def _value(password: str, begun: str) -> pulumi.Output[dict[str, str]]:
+def _value(password: str, begun: str) -> dict[str, pulumi.Input[str]]:
     """What is remembered of a generation: the password, and the run that began it."""
-    return pulumi.Output.secret({"password": password, "begun": begun})
+    return {"password": pulumi.Output.secret(password), "begun": begun}
 
 
 def _name(cluster: Cluster, generation: int) -> str:
