@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from etcd_component import previous
+from etcd_component.inventory import Plan
+from etcd_component.model import Cluster
 from etcd_component.previous import Previous
 from etcd_component.recorded import login_of, revealed
-from etcd_component.relogin import rewrite
+from etcd_component.relogin import relogin, rewrite
+from etcd_component.status import CannotRead
 from tests.unit.exported import export
 from tests.unit.recording import Recording, cluster
-from tests.unit.test_logins import COMMAND, LOGINS, PROVED, again, as_logged_in, dialling
+from tests.unit.test_logins import COMMAND, LOGINS, OTHER_KEY, PROVED, again, as_logged_in, dialling
 
 __all__ = ["again"]
 
@@ -71,3 +75,35 @@ def test_a_machine_that_the_inventory_does_not_name_is_named(
     done = rewrite(deployment, {(one.host, one.port): one})
     assert (done.commands, done.unknown) == (0, ("10.10.10.11",))
     assert json.dumps(deployment) == before
+
+
+def relogged(exported: Any, model: Cluster) -> tuple[int, list[str]]:
+    """How many Commands of a stack got another login, and each state that was given to Pulumi."""
+    with (
+        mock.patch("etcd_component.relogin.configured", return_value=Plan((model,), ())),
+        mock.patch("etcd_component.backend.ask", return_value=json.dumps(exported)),
+        mock.patch("etcd_component.backend.put") as put,
+    ):
+        done = relogin("prod", {})
+    return done.commands, [call.args[1] for call in put.call_args_list]
+
+
+def test_a_state_is_put_back_whole_and_only_where_a_login_is_another(
+    again: Callable[..., Recording],
+) -> None:
+    model = cluster(1)
+    exported = {"version": 3, "deployment": deployment_of(again(model, Previous()))}
+    assert relogged(exported, model) == (0, [])
+    commands, (state,) = relogged(exported, as_logged_in(model, private_key=OTHER_KEY))
+    assert commands > 0
+    assert json.loads(state)["version"] == 3
+    former, now = (one["deployment"]["resources"] for one in (exported, json.loads(state)))
+    assert [one["urn"] for one in now] == [one["urn"] for one in former]
+
+
+def test_a_state_whose_update_was_cut_off_is_left_alone(again: Callable[..., Recording]) -> None:
+    model = cluster(1)
+    exported = {"version": 3, "deployment": deployment_of(again(model, Previous()))}
+    exported["deployment"]["pending_operations"] = [{"type": "creating"}]
+    with pytest.raises(CannotRead, match="was cut off"):
+        relogged(exported, as_logged_in(model, private_key=OTHER_KEY))
