@@ -167,8 +167,7 @@ class EtcdCluster(pulumi.ComponentResource):
     ) -> pulumi.Stash:
         """Token and founders, which hold for ever once they have founded the cluster."""
         model = self._model
-        founders = [f"{one.name}={one.peer_url}" for one in model.voters]
-        corrected = mistaken.founders_are(previous.found(), model.name, founders)
+        corrected = mistaken.founders_are(previous.found(), model)
         # They are recorded only when their machines are known to be fit: a wrong address is found
         # before. What is protected is not replaced.
         own = pulumi.ResourceOptions(
@@ -177,7 +176,7 @@ class EtcdCluster(pulumi.ComponentResource):
         )
         return remember(
             f"{model.name}-genesis",
-            [f"{model.name}-{secrets.token_hex(4)}", *founders],
+            [f"{model.name}-{secrets.token_hex(4)}", *mistaken.founders(model)],
             for_ever=not corrected,
             opts=pulumi.ResourceOptions.merge(kept, own),
         )

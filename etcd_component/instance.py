@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import delivery, desired, exporter, packing, previous, render
+from etcd_component import delivery, desired, exporter, mistaken, packing, previous, render
 from etcd_component.logins import Texts
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
@@ -137,6 +137,15 @@ class Instance(pulumi.ComponentResource):
             more=pulumi.ResourceOptions(ignore_changes=None if self._is_corrected else ["create"]),
             raised=self._raised,
         )
+
+    @property
+    def _begins_anew(self) -> bool:
+        """Whether it began as a founder in a way that has been corrected since."""
+        former, model = self._former, self._model
+        if former is None or not former.begun:
+            return False
+        elsewhere = (former.address, former.data_dir) != (model.node.address, model.data_dir)
+        return elsewhere or mistaken.founders_are(previous.found(), self._belonging.cluster)
 
     @property
     def _is_corrected(self) -> bool:
@@ -272,7 +281,7 @@ class Instance(pulumi.ComponentResource):
             # Without founders it can only come back or join, never found. One that only began may
             # begin anew.
             update=genesis.output.apply(create)
-            if self._former and self._former.begun
+            if self._begins_anew
             else self._command(
                 "join",
                 *learner,

@@ -3,17 +3,22 @@
 Pure functions of what the last update left, and of what the inventory says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from etcd_component.model import Cluster
 from etcd_component.previous import Previous
 
 
-def founders_are(before: Previous, cluster: str, founders: Sequence[str]) -> bool:
-    """Whether others than these (`name=peer-url`) were to found a cluster, and nobody has."""
-    recorded = before.kept(f"{cluster}-genesis")
-    return bool(recorded) and not before.formed(cluster) and recorded[1:] != list(founders)
+def founders(cluster: Cluster) -> list[str]:
+    """Those of the inventory, each as `name=peer-url`."""
+    return [f"{one.name}={one.peer_url}" for one in cluster.voters]
+
+
+def founders_are(before: Previous, cluster: Cluster) -> bool:
+    """Whether others than those of the inventory were to found a cluster, and nobody has."""
+    recorded = before.kept(f"{cluster.name}-genesis")
+    return bool(recorded) and not before.formed(cluster.name) and recorded[1:] != founders(cluster)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ def test_a_founder_that_only_began_is_no_member_yet(monkeypatch: pytest.MonkeyPa
     # It may begin anew, with the founders of today.
     assert "--founders etcd-1=" in found.command("etcd-3-member").inputs["update"]
     assert "--founders" not in found.command("etcd-1-member").inputs["update"]
+    # Where nothing is wrong, it is left as it is.
+    assert "--founders" not in record(MISTAKEN).command("etcd-3-member").inputs["update"]
 
 
 def test_what_a_node_says_of_a_founder_that_waits_is_known_as_that() -> None:
