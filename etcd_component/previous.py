@@ -28,7 +28,6 @@ STASH: Final = "pulumi:index:Stash"
 _COPY: Final = "command:remote:CopyToRemote"
 _INSTANCE: Final = "etcd:index:Instance"
 _SAFEGUARD: Final = "etcd:index:Safeguard"
-_SECRET: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of a secret
 
 # What the engine and its language host tell this program is not for another `pulumi`. The
 # configuration among it holds secrets in the clear.
@@ -252,7 +251,16 @@ def _command(name: str, resource: Mapping[str, Any]) -> Command:
 
 
 def _readable(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in properties.items() if not is_secret(value)}
+    """All that is not secret, however deep that lies."""
+    return {name: _open(value) for name, value in properties.items() if not is_secret(value)}
+
+
+def _open(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _readable(value)
+    if isinstance(value, list):
+        return [_open(one) for one in value if not is_secret(one)]
+    return value
 
 
 def _instance(

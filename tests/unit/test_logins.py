@@ -14,14 +14,12 @@ from tests.unit.exported import export
 from tests.unit.recording import PASSWORD, PRIVATE_KEY, Recording, Registered, cluster, record
 
 OTHER_KEY = "-----BEGIN OPENSSH PRIVATE KEY----- of a colleague"
-PROVED = "it ran [etcd-node test done]"
 COMMAND, COPY = REMOTE = ("command:remote:Command", "command:remote:CopyToRemote")
 
 
 def state_of(recording: Recording, *, revealed: bool = True, silent: str = "") -> Previous:
     """The state after an update that registered this; one Command may have left no proof."""
-    stdout = {name: PROVED for name in recording.commands if name != silent}
-    return previous.parse(export(recording, stdout=stdout, revealed=revealed))
+    return previous.parse(export(recording, stdout={silent: ""}, revealed=revealed))
 
 
 def as_logged_in(model: Cluster, **login: Any) -> Cluster:
