@@ -8,7 +8,7 @@ from etcd_component.status.report import Finding, Report
 
 _SAID_ELSEWHERE: Final = frozenset({"no-answer", "certificate-ends", "certificate-expired"})
 """What a preview says in any case, see `absence` and `expiry`."""
-_OF_NODES: Final = frozenset({"not-finished", "seat"})
+_FINISHED_BY_UP: Final = frozenset({"not-finished", "seat"})
 """What `pulumi up` finishes by itself, and the rows of a preview show."""
 _MOST = 12
 
@@ -34,7 +34,7 @@ def warnings(report: Report, step: Step) -> Iterator[str]:
 
 
 def _is_drift(finding: Finding, *, reached: bool) -> bool:
-    if finding.note or finding.key in _SAID_ELSEWHERE | _OF_NODES:
+    if finding.note or finding.key in _SAID_ELSEWHERE | _FINISHED_BY_UP:
         return False
     return reached or finding.key not in {"no-list", "not-a-member", "certificate-served"}
 
