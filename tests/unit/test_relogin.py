@@ -16,14 +16,13 @@ from etcd_component.relogin import relogin, rewrite
 from etcd_component.status import CannotRead
 from tests.unit.exported import export
 from tests.unit.recording import Recording, cluster
-from tests.unit.test_logins import COMMAND, LOGINS, OTHER_KEY, PROVED, again, as_logged_in, dialling
+from tests.unit.test_logins import COMMAND, LOGINS, OTHER_KEY, again, as_logged_in, dialling
 
 __all__ = ["again"]
 
 
 def deployment_of(recording: Recording) -> Any:
-    stdout = dict.fromkeys(recording.commands, PROVED)
-    return json.loads(export(recording, stdout=stdout, revealed=True))["deployment"]
+    return json.loads(export(recording, revealed=True))["deployment"]
 
 
 def logins_of(recording: Recording, deployment: Any) -> dict[str, Any]:
