@@ -19,7 +19,10 @@ def test_a_preview_says_in_one_paragraph_what_the_update_will_do(three: Stack, l
     new = three.project.stack(inventory(lab, 3)).preview().text
     assert f"Cluster etcd: a new cluster of etcd-1 ({lab.address(0)}), etcd-2" in new
     try:
-        three.write({"sshUser": "admin"} | inventory(lab, 4, etcd_snapshot_count=20000))
+        with_fourth = three.config
+        with_fourth["inventory"]["etcd"]["hosts"][lab.address(3)] = {"etcd_seq": 4}
+        three.write(with_fourth)
+        three.edit(etcd_snapshot_count=20000)
         grown = three.preview()
         three.edit(etcd_ca_trusted=[1, 2], etcd_ca_signing=1)
         rotated = three.pulumi("preview").text
