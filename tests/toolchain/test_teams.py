@@ -20,6 +20,7 @@ PROGRAM = """\
 import pulumi
 config = pulumi.Config()
 pulumi.export("version", config.require("version"))
+pulumi.Stash("release", input=config.require("version"))
 pulumi.export("password", config.require_secret("password"))
 """
 
@@ -140,7 +141,7 @@ def test_the_pipeline_previews_and_updates(person: Person) -> None:
     person.types(written.command)
     jobs = yaml.safe_load((person.checkout / WORKFLOW).read_text())["jobs"]
     secrets = {"PULUMI_BACKEND_URL": f"file://{person.home}/etcd-state"}
-    for name, shown in (("preview", "~ version"), ("up", "~ version")):
+    for name, shown in (("preview", "~ input"), ("up", "[diff: ~input]")):
         assert {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"} == set(jobs[name]["env"])
         person.types("pulumi config set --stack prod version 3", **secrets)
         typed = "\n".join(step["run"] for step in jobs[name]["steps"] if "run" in step)
