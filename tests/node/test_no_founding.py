@@ -100,12 +100,12 @@ def test_a_member_that_has_left_starts_nothing_but_joins_again_when_it_is_asked(
 def test_a_founder_that_has_left_does_not_found_where_nobody_is(cluster: Cluster) -> None:
     two = cluster(2, waits={"peers": 2, "gate": 2}).found()
     two.leave(2)
-    two.leave(1)
-    refused = two.join(1, founders=[1, 2], check=False)
+    two.shell(1, "systemctl stop etcd")
+    refused = two.join(2, founders=[1, 2], check=False)
     assert refused.returncode == 1
-    assert "etcd-1 has left cluster etcd, and no member of it answers" in refused.stderr
+    assert "etcd-2 has left cluster etcd, and no member of it answers" in refused.stderr
     assert "It never founds a cluster again" in refused.stderr
-    assert not two.starts(1)
+    assert not two.starts(2)
 
 
 def test_a_start_between_claim_and_seat_leaves_the_seat_to_be_taken(cluster: Cluster) -> None:
