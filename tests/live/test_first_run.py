@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -86,12 +88,19 @@ exec python3 -c "import socket, time; s = socket.create_server((\\"\\", 2379)); 
 """
 
 
+@pytest.fixture
+def without_etcd(nodes: Lab) -> Iterator[None]:
+    """On the wrong machine etcd cannot start, and nobody listens at its peer port."""
+    shell(nodes, FIRST + WRONG - 1, _TAKE_PORT)
+    yield
+    shell(nodes, FIRST + WRONG - 1, "pkill -f '[c]reate_server' || true")
+
+
+@pytest.mark.usefixtures("without_etcd")
 def test_one_that_did_not_come_is_corrected_in_the_cluster_that_the_others_formed(
     nodes: Lab, project: Project, ask: Ask
 ) -> None:
     stack = project.stack({"inventory": {}})
-    # Its etcd cannot start, and nobody listens at its peer port: the others begin without it.
-    shell(nodes, FIRST + WRONG - 1, _TAKE_PORT)
     ca, key = chain()
     stack.set_secret("etcd_ca_key", key)
     write_hosts(stack, nodes, HOSTS, at={3: WRONG}, etcd_ca_cert=ca)
