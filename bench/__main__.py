@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench import bare, machine
@@ -15,8 +16,8 @@ from bench.client import Access
 from bench.fleet import fleet, steps
 from bench.members import SIZE, members
 from bench.process import Failed
-from bench.report import as_text
-from bench.site import SIZES, Site, bench_lab
+from bench.report import as_text, facts_as_text
+from bench.site import CHANGE, SIZES, Site, bench_lab
 from bench.tokens import compare
 from bench.upgrade import TO, upgrade
 from bench.writer import Writer
@@ -24,7 +25,6 @@ from lab import LabError
 
 LOCK = Path("/run/lock/etcd-bench")
 QUIET_SECONDS = 1.5
-CHANGE = {"etcd_snapshot_count": 20000}
 
 Figures = dict[str, float]
 
@@ -80,8 +80,7 @@ def measure(sizes: list[int], runs: int, facts: dict[str, str]) -> Iterator[tupl
 
     One size after another, again and again, so that a busy minute is seen as a spread.
     """
-    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
-        site = Site(lab, Path(directory))
+    with _site() as site:
         site.configure(1)
         site.pulumi("preview")  # so that the first run finds everything warm, too
         facts.update(machine.facts(site.etcd_version()))
@@ -93,17 +92,21 @@ def measure(sizes: list[int], runs: int, facts: dict[str, str]) -> Iterator[tupl
 
 def compare_tokens(runs: int) -> str:
     """What clients notice of simple and of signed tokens."""
-    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
-        return compare(Site(lab, Path(directory)), runs)
+    with _site() as site:
+        return compare(site, runs)
 
 
 def measure_fleet(nodes: int) -> str:
     """How what clusters cost grows with their nodes."""
-    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
-        site = Site(lab, Path(directory))
+    with _site() as site:
         facts = machine.facts(site.etcd_version())
-        known = "\n".join(f"{name:9} {value}" for name, value in facts.items())
-        return f"{known}\n\n{fleet(site, nodes, say)}"
+        return f"{facts_as_text(facts)}\n\n{fleet(site, nodes, say)}"
+
+
+@contextmanager
+def _site() -> Iterator[Site]:
+    with bench_lab(say) as lab, tempfile.TemporaryDirectory(prefix="etcd-bench-") as directory:
+        yield Site(lab, Path(directory))
 
 
 def main() -> int:

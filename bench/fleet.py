@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bench.process import Failed, Measured
-from bench.site import Site
+from bench.site import CHANGE, Site
 from bench.table import bars, spread, table
 
 SIZE = 3
 """Nodes of each cluster."""
-
-_CHANGE = {"etcd_snapshot_count": 20000}
 
 _STEPS = (
     ("create", "create, until RBAC is on"),
@@ -50,7 +48,7 @@ def _measure(site: Site, nodes: int) -> Figures:
     runs["no change"] = site.up()
     if site.started() != before:
         raise Failed("an update without a change restarted a member")
-    site.configure_fleet(clusters, SIZE, {1: _CHANGE})
+    site.configure_fleet(clusters, SIZE, {1: CHANGE})
     runs["change"] = site.up()
     kept = set(site.started()) & set(before)
     if len(kept) != nodes - SIZE:

@@ -53,5 +53,9 @@ def as_text(facts: Mapping[str, str], figures: Mapping[int, Mapping[str, Sequenc
         (title, [spread(of_size.get(name, []), unit) for of_size in figures.values()])
         for title, name, unit in _ROWS
     ]
-    known = "\n".join(f"{name:9} {value}" for name, value in facts.items())
-    return f"{known}\n\n{table(heads, rows)}\n\n{_LEGEND}"
+    return f"{facts_as_text(facts)}\n\n{table(heads, rows)}\n\n{_LEGEND}"
+
+
+def facts_as_text(facts: Mapping[str, str]) -> str:
+    """A line for each fact about the machine."""
+    return "\n".join(f"{name:9} {value}" for name, value in facts.items())

@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 SIZES: Mapping[int, str] = {1: "one", 3: "three", 5: "five"}
 """Sizes that are measured, and the stack files of the project that have them."""
 
+CHANGE: dict[str, Any] = {"etcd_snapshot_count": 20000}
+"""A setting that needs a restart of each member, other than by default."""
+
 _SUBNET = "10.10.15"
 _STACK = "bench"
 _BOOTED_SECONDS = 30
@@ -59,7 +62,7 @@ class Site:
             group["vars"].update(changed)
             for seq, more in (hosts or {}).items():
                 group["hosts"][self.lab.address(seq - 1)] = {"etcd_seq": seq, **more}
-        self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
+        self._write(stack)
         return inventory
 
     def configure_fleet(
@@ -79,7 +82,9 @@ class Site:
             }
             for number in range(1, clusters + 1)
         }
-        stack = {"config": {"etcd:inventory": inventory}}
+        self._write({"config": {"etcd:inventory": inventory}})
+
+    def _write(self, stack: Mapping[str, Any]) -> None:
         self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
 
     def state_kib(self) -> float:

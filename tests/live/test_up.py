@@ -40,5 +40,4 @@ def test_a_committed_stack_comes_up_as_one_healthy_cluster_and_a_second_up_touch
     assert "etcd_component.agent" not in state
     # The stack itself is registered before the program begins.
     assert state.count("stackTrace") <= 1
-    # What it is, with 3 % to spare: three nodes have less than 300 kB.
-    assert len(state) < 53_400 + count * 81_300
+    assert len(state) < 60_000 + count * 80_000
