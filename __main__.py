@@ -24,12 +24,14 @@ from etcd_component import EtcdCluster, InvalidInventory, Monitor, by_cluster, d
 from etcd_component.banner import Banners
 from etcd_component.changes import planned
 from etcd_component.changes.refused import foreseen
+from etcd_component.command_line import pulumi_words
+from etcd_component.debug_lines import leave_out_unless_asked
 from etcd_component.departures import departures
 from etcd_component.inventory import Plan
 from etcd_component.inventory.site import parsed
 from etcd_component.inventory.stackfile import as_written
 from etcd_component.plaintext import plain_secrets
-from etcd_component.replacements import command_lines_above, demanded, refusals
+from etcd_component.replacements import demanded, refusals
 from etcd_component.stack_traces import left_out_of_the_state
 
 
@@ -43,7 +45,7 @@ def stack_value(key: str) -> Any:
 
 def refuse_replacements() -> None:
     """Refuse what `--replace` would break, before anything is registered."""
-    wanted = demanded(command_lines_above(), os.environ)
+    wanted = demanded(pulumi_words(), os.environ)
     if found := refusals(previous.found(), wanted):
         raise InvalidInventory(found)
 
@@ -71,6 +73,7 @@ def announce(plan: Plan) -> None:
 
 def main() -> None:
     """Make every cluster of the stack; touch nothing while the inventory has a mistake."""
+    leave_out_unless_asked(pulumi_words(), os.environ)
     try:
         plan = load(as_written(stack_value, pulumi.get_stack(), Path.cwd()), os.environ)
         refuse_replacements()

@@ -5,13 +5,9 @@ uninstall a member that the cluster counts on. So the program reads it where the
 the command line of the `pulumi` that runs the program, and in the state.
 """
 
-import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 from etcd_component.mistake import Mistake
@@ -26,14 +22,8 @@ _CA: Final = "tls:index/selfSignedCert:SelfSignedCert"
 _CA_KEY: Final = "tls:index/privateKey:PrivateKey"
 
 
-def demanded(
-    command_lines: Iterable[Sequence[str]], environment: Mapping[str, str]
-) -> tuple[str, ...]:
-    """The URNs or patterns of URNs that are to be replaced.
-
-    `command_lines` are those of the processes above the program, the nearest first.
-    """
-    words = next((one for one in command_lines if one and _is_pulumi(one[0])), ())
+def demanded(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The URNs or patterns of URNs that are to be replaced, by the words of `pulumi`."""
     found = []
     for name in _OPTIONS:
         flag = f"--{name}"
@@ -42,10 +32,6 @@ def demanded(
         in_environment = environment.get(f"PULUMI_OPTION_{name.upper().replace('-', '_')}", "")
         found += in_environment.split(",")
     return tuple(dict.fromkeys(filter(None, found)))
-
-
-def _is_pulumi(program: str) -> bool:
-    return Path(program).name in {"pulumi", "pulumi.exe"}
 
 
 def refusals(previous: Previous, patterns: Iterable[str]) -> tuple[Mistake, ...]:
@@ -133,40 +119,3 @@ def _members_at_once(replaced: Iterable[Resource]) -> Iterator[Mistake]:
                 f"these members of cluster {cluster} would leave it at the same time",
                 "replace one, and the next one in another update",
             )
-
-
-# --- the processes above this one
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    parent: int
-    words: tuple[str, ...]
-
-
-def command_lines_above() -> Iterator[tuple[str, ...]]:
-    """The command lines of the processes above this one, the nearest first, as far as is known."""
-    number = os.getppid()
-    while number > 1 and (found := _process(number)):
-        yield found.words
-        number = found.parent
-
-
-def _process(number: int) -> _Process | None:
-    try:
-        words = Path(f"/proc/{number}/cmdline").read_text(errors="replace").split("\0")
-        status = Path(f"/proc/{number}/stat").read_text(errors="replace")
-        return _Process(int(status.rpartition(")")[2].split()[1]), tuple(words))
-    except (OSError, ValueError, IndexError):
-        return _process_by_ps(number)
-
-
-def _process_by_ps(number: int) -> _Process | None:
-    """Where there is no /proc, as on macOS. A URN that is replaced has no blank in it."""
-    command = ["ps", "-ww", "-o", "ppid=", "-o", "args=", "-p", str(number)]
-    try:
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        parent, *words = printed.split()
-        return _Process(int(parent), tuple(words))
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return None

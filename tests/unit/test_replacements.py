@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etcd_component.previous import UNKNOWN, Previous, parse
-from etcd_component.replacements import command_lines_above, demanded, refusals
+from etcd_component.replacements import demanded, refusals
 
 BEGINNING = "urn:pulumi:prod::etcd::etcd:index:Cluster$"
 INSTANCE = f"{BEGINNING}etcd:index:Instance$command:remote:Command::"
@@ -93,32 +89,7 @@ def test_where_the_state_is_not_known_nothing_is_replaced() -> None:
     assert refusals(UNKNOWN, []) == ()
 
 
-ABOVE = [
-    ("/opt/python", "-u", "pulumi-language-python-exec", "--replace", "other"),
-    ("/usr/bin/pulumi-language-python", "127.0.0.1:1"),
-    ("/usr/bin/pulumi", "up", "--replace", "one", "--yes", "--target-replace=two", "--replace"),
-    ("pulumi", "up", "--replace", "a wrapper's"),
-]
-
-
-def test_the_demand_is_read_from_the_nearest_pulumi() -> None:
-    assert demanded(ABOVE, {}) == ("one", "two")
-    assert demanded(ABOVE[:2], {}) == ()
+def test_the_demand_is_in_options_and_in_the_environment() -> None:
+    words = ["pulumi", "up", "--replace", "one", "--target-replace=two", "--yes", "--replace"]
+    assert demanded(words, {}) == ("one", "two")
     assert demanded([], {"PULUMI_OPTION_TARGET_REPLACE": "three,four"}) == ("three", "four")
-
-
-@pytest.mark.parametrize("proc", [True, False])
-def test_the_processes_above_are_known(monkeypatch: pytest.MonkeyPatch, proc: bool) -> None:
-    """This one asks a child of its own, which has it above."""
-    program = "import etcd_component.replacements as r, json\n"
-    if not proc:
-        program += "r._process = r._process_by_ps\n"
-    program += "print(json.dumps(list(r.command_lines_above())))"
-    shown = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
-    nearest, *_ = json.loads(shown)
-    own = Path("/proc/self/cmdline").read_text().replace("\0", " ")
-    assert " ".join(nearest).split() == own.split()
-    monkeypatch.setattr(os, "getppid", lambda: 1)
-    assert list(command_lines_above()) == []
