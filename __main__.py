@@ -27,6 +27,7 @@ from etcd_component.changes.refused import foreseen
 from etcd_component.command_line import pulumi_words
 from etcd_component.debug_lines import leave_out_unless_asked
 from etcd_component.departures import departures
+from etcd_component.ending import wait_for
 from etcd_component.inventory import Plan
 from etcd_component.inventory.site import parsed
 from etcd_component.inventory.stackfile import as_written
@@ -91,9 +92,11 @@ def main() -> None:
     outputs = by_cluster({one.name: made.outputs for one, made in clusters})
     for key, value in (outputs | (monitor.outputs if monitor else {})).items():
         pulumi.export(key, value)
+    last = [one.finished for _, one in clusters]
     if look:
-        drift.tell(look, previous.found(), plan.clusters, [one.finished for _, one in clusters])
+        drift.tell(look, previous.found(), plan.clusters, last)
     report(banners.complaints())
+    wait_for(last)
 
 
 def begin_to_look(plan: Plan) -> drift.Look | None:
