@@ -88,14 +88,8 @@ class Site:
         self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
 
     def state_kib(self) -> float:
-        """What the stack's state takes on disk."""
-        stem = self.directory / "state" / ".pulumi" / "stacks" / "etcd" / f"{_STACK}.json"
-        (size,) = (
-            Path(f"{stem}{form}").stat().st_size
-            for form in ("", ".gz", ".zst")
-            if Path(f"{stem}{form}").exists()
-        )
-        return size / 1024
+        """The stack's state, with secrets encrypted, as it is before a backend compresses it."""
+        return len(self._run(["pulumi", "stack", "export", "--stack", _STACK], ROOT)) / 1024
 
     def pulumi(self, *words: str) -> Measured:
         """Run and measure `pulumi` on the stack, as a person would run it in the project."""
