@@ -88,8 +88,9 @@ class Site:
         self._config_file.write_text(yaml.safe_dump({**self._salt, **stack}))
 
     def state_kib(self) -> float:
-        """The stack's state, with secrets encrypted, as it is before a backend compresses it."""
-        return len(self._run(["pulumi", "stack", "export", "--stack", _STACK], ROOT)) / 1024
+        """The stack's state, its secrets encrypted, before a backend compresses it."""
+        exported = self._run(["pulumi", "stack", "export", "--stack", _STACK], ROOT)
+        return len(json.dumps(json.loads(exported), separators=(",", ":"))) / 1024
 
     def pulumi(self, *words: str) -> Measured:
         """Run and measure `pulumi` on the stack, as a person would run it in the project."""

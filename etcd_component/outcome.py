@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
@@ -16,7 +17,11 @@ def tell(
     members: Mapping[str, remote.Command],
     rollouts: Mapping[str, remote.Command],
 ) -> None:
-    """Say it at the end of an update that did something; of one that fails, its error says more."""
+    """Say it at the end of an update that did something, and who is not finished.
+
+    An update ends with its first error unless it goes on with other clusters
+    (`--continue-on-error`). Then it tells which of them are done.
+    """
     if pulumi.runtime.is_dry_run():
         return
     names = [one.name for one in cluster.instances if not one.lost]
@@ -30,6 +35,10 @@ def tell(
     pulumi.Output.all(pulumi.Output.all(*runs), *finished).apply(
         functools.partial(_say, cluster, names)
     )
+    of_names = {name: (members[name], rollouts[name]) for name in names}
+    pulumi.Output.all(*finished).apply(
+        functools.partial(_say_who_is_not_finished, cluster, of_names)
+    )
 
 
 def _say(
@@ -40,3 +49,18 @@ def _say(
     rollouts = dict(zip(names, runs[len(names) :], strict=True))
     if text := done(previous.found(), cluster, members, rollouts):
         pulumi.info(text)
+
+
+async def _say_who_is_not_finished(
+    cluster: Cluster, commands: Mapping[str, Sequence[remote.Command]], _: object
+) -> Any:
+    left = [
+        name
+        for name, those in commands.items()
+        if not all([await one.stdout.is_known() for one in those])
+    ]
+    if left:
+        pulumi.warn(
+            f"Not finished in cluster {cluster.name}: {', '.join(left)}. The errors say why:"
+            " correct that and run `pulumi up` again"
+        )
