@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.node.conftest import Cluster
@@ -106,10 +108,9 @@ def test_the_password_stays_while_a_member_is_to_leave_with_it(cluster: Cluster)
     assert "member etcd-2 would be removed with the former password" in refused.stderr
     two.size = 2
     # So do a user and a role that were declared, and are not any more.
-    was = ("--user", "gone", "--role", "kept")
-    two.run(1, "unmanaged", *was, stdin=credentials())
-    for kind, name in (("user", "gone"), ("role", "kept"), ("role", "of nobody")):
-        two.call(1, f"auth/{kind}/add", {"name": name, "password": "x"}, two.token(1))
+    login = json.dumps({"name": "gone", "password": "x"})
+    two.run(1, "declare", "--user", "gone", "--role", "kept", stdin=f"{credentials()}{login}\n")
+    two.call(1, "auth/role/add", {"name": "of nobody"}, two.token(1))
     peers = ("--peers", two.urls([2]))
     both = credentials(NEW, PASSWORD)
     refused = two.run(1, "access", *peers, "--role", "kept", stdin=both, check=False)

@@ -110,7 +110,7 @@ def test_a_password_is_in_no_process_list_no_journal_and_no_file(watched: Member
         watched.rollout(2)
         for password in (PASSWORD, f"{PASSWORD}2"):
             login = json.dumps({"name": "app", "password": password})
-            watched.run(2, "user", "--name", "app", stdin=f"{credentials()}{login}\n")
+            watched.run(2, "declare", "--user", "app", stdin=f"{credentials()}{login}\n")
         watched.run(2, "status")
         said = watched.leave(2).stdout
         hits = watched.shell(2, "cat /tmp/hits")
