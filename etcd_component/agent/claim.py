@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etcd_component.agent.decide.verdict import Verdict
     from etcd_component.agent.frame import Run
 
-_NAMES_A_USER = frozenset({"role", "user", "drop-role", "drop-user", "unmanaged", "declare"})
+_NAMES_A_USER = frozenset({"drop-role", "drop-user", "declare"})
 """Commands whose --name is none of an instance."""
 
 

@@ -76,8 +76,6 @@ COMMANDS = {
     "access": Command(
         "access", "root, its role, and `auth enable` (credentials on stdin)", "peers user role"
     ),
-    "role": Command("users:role", "create or update a role", "read write readwrite"),
-    "user": Command("users:user", "create or update a user (its login on stdin)", "role"),
     "drop-role": Command("users:drop_role", "remove a role", removes=True),
     "drop-user": Command("users:drop_user", "remove a user", removes=True),
     "declare": Command(
@@ -85,11 +83,6 @@ COMMANDS = {
         "create or update all roles and users (logins on stdin); report or --remove others",
         "role role-grant user user-role remove",
         limit=600,
-    ),
-    "unmanaged": Command(
-        "users:unmanaged",
-        "report users and roles besides these; --remove removes them",
-        "user role remove",
     ),
     "exporter": Command("exporter", "serve node metrics (units on stdin)", "remove"),
     "remove-member": Command(

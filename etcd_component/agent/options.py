@@ -63,7 +63,6 @@ class Options:
     remove_data: bool = False
     remove_software: bool = False
     yes: bool = False
-    grants: tuple[Grant, ...] = ()
     role_grants: tuple[tuple[str, Grant], ...] = ()
     """Names of roles, each with a permission that it has."""
     user_roles: tuple[tuple[str, str], ...] = ()
@@ -83,7 +82,6 @@ class Options:
         return self.instance or self.name
 
 
-_GRANTS = {"--read", "--write", "--readwrite"}
 _LISTS = {"--role": "roles", "--user": "users", "--revoked": "revoked"}
 _NAME = re.compile(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*")
 
@@ -97,10 +95,8 @@ def parse(command: str, words: Sequence[str], allowed: Sequence[str]) -> Options
         name = word[2:].replace("-", "_")
         if not word.startswith("--") or word[2:] not in allowed:
             refuse(f"`{command}` has no option `{word}`")
-        if word in _GRANTS:
-            found["grants"] = (*found.get("grants", ()), _grant(word, left))
-        elif word == "--role-grant":
-            one = (_name(word, "role", left), _grant(f"--{_access(left)}", left))
+        if word == "--role-grant":
+            one = (_name(word, "role", left), _grant(word, left))
             found["role_grants"] = (*found.get("role_grants", ()), one)
         elif word == "--user-role":
             both = (_name(word, "user", left), _name(word, "role", left))
@@ -126,6 +122,9 @@ def check_name(what: str, name: str) -> None:
 
 
 def _grant(word: str, left: Iterator[str]) -> Grant:
+    access = next(left, "")
+    if access not in {"read", "write", "readwrite"}:
+        refuse(f"a role may read, write or readwrite, and not `{access}`")
     scope = next(left, "")
     keys = [
         key for _ in range(2 if scope == "range" else 1) if (key := next(left, None)) is not None
@@ -134,14 +133,7 @@ def _grant(word: str, left: Iterator[str]) -> Grant:
         refuse(f"a permission is for a key, a prefix or a range, not for a `{scope}`")
     if not scope or len(keys) < (2 if scope == "range" else 1):
         refuse(f"the option {word} needs key KEY, prefix PREFIX or range FIRST END")
-    return Grant(word[2:], scope, tuple(keys))
-
-
-def _access(left: Iterator[str]) -> str:
-    access = next(left, "")
-    if f"--{access}" not in _GRANTS:
-        refuse(f"a role may read, write or readwrite, and not `{access}`")
-    return access
+    return Grant(access, scope, tuple(keys))
 
 
 def _name(word: str, what: str, left: Iterator[str]) -> str:

@@ -32,22 +32,6 @@ if TYPE_CHECKING:
     from etcd_component.agent.options import Grant, Options
 
 
-def role(run: Run) -> None:
-    """Have a role with just the granted permissions. Raises Refusal."""
-    name = run.options.name
-    session = _log_in(run, Credentials(run.stdin), "role")
-    _say_changes(f"role {name}", _set_role(session, name, run.options.grants))
-
-
-def user(run: Run) -> None:
-    """Have a user with just the given roles and the password of its login. Raises Refusal."""
-    name = run.options.name
-    credentials = Credentials(run.stdin)
-    login = _login(credentials, name)
-    session = _log_in(run, credentials, "user")
-    _say_changes(f"user {name}", _set_user(session, login, run.options.roles))
-
-
 def declare(run: Run) -> None:
     """Have just these roles and users, and look for others. Raises Refusal.
 
@@ -89,11 +73,6 @@ def drop_user(run: Run) -> None:
     session = _log_in(run, Credentials(run.stdin), "user")
     _take(session, [decide.drop_user(name)])
     say(f"user {name} is removed")
-
-
-def unmanaged(run: Run) -> None:
-    """Report users and roles besides the given ones, or remove them. Raises Refusal."""
-    _find_unmanaged(run, _log_in(run, Credentials(run.stdin)))
 
 
 def _find_unmanaged(run: Run, session: Session) -> None:
@@ -239,13 +218,9 @@ def _holders(session: Session, name: str) -> list[str]:
     return holders
 
 
-def _say_changes(what: str, changes: list[str]) -> None:
-    say(f"{what}: {', '.join(changes) or 'as it should be'}")
-
-
 def _say_if_changed(what: str, changes: list[str]) -> bool:
     if changes:
-        _say_changes(what, changes)
+        say(f"{what}: {', '.join(changes)}")
     return bool(changes)
 
 

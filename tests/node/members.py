@@ -271,7 +271,7 @@ class Members:
         """How Pulumi says which instance of which stack a command means."""
         if subcommand in {"status", "facts", "metrics", "preflight"} or "--owner" in options:
             return []
-        access = {"access", "role", "user", "drop-role", "drop-user", "unmanaged", "declare"}
+        access = {"access", "drop-role", "drop-user", "declare"}
         flag = "--instance" if subcommand in access else "--name"
         return ["--owner", self.owner, flag, self.instance(seq).name]
 

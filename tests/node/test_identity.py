@@ -51,7 +51,7 @@ def test_what_changes_refuses_another_number_and_another_owner(three: Members) -
         code, said = pose(three, 1)(subcommand, *options, stdin=credentials(), owner=OTHER)
         assert code == 1, subcommand
         assert "this machine holds etcd-1 of another stack's cluster etcd, not etcd-1" in said
-    for subcommand in ("access", "role", "user", "unmanaged", "declare"):
+    for subcommand in ("access", "declare"):
         meant = ("--owner", OWNER, "--instance", "etcd-9", "--name", "app")
         done = three.by_hand(1, subcommand, *meant, stdin=credentials())
         assert done.returncode == 1, subcommand

@@ -79,7 +79,7 @@ class Stack:
                 ("Monitor", "etcd-owner", "the monitor's"),
             )
         ]
-        role = {"type": "command:remote:Command", "inputs": {"create": "etcd-node role"}}
+        role = {"type": "command:remote:Command", "inputs": {"delete": "etcd-node drop-role"}}
         stem = "urn:pulumi:prod::etcd::etcd:index:Cluster$command:remote:Command"
         resources.append(role | {"urn": f"{stem}::etcd-role-owner"})
         state = {"version": 3, "deployment": {"resources": resources} if owners else None}

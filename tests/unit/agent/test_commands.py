@@ -21,7 +21,6 @@ def test_each_command_has_its_function_and_its_options(program: Program, word: s
     command = program.commands[word]
     assert callable(command.load())
     known = {field.name.replace("_", "-").rstrip("s") for field in fields(Options)}
-    known |= {"read", "write", "readwrite"}
     taken = {*program.common.split(), *command.options.split()}
     assert {one.rstrip("s") for one in taken} <= known
 
