@@ -63,7 +63,7 @@ def _clear_attempt(subject: Subject) -> None:
     doing("clearing what an attempt left")
     tried = Instance.load(subject.paths)
     attempt.discard(tried)
-    if tried.data != subject.data and tried.real.is_dir() and not list(tried.data.glob("member*")):
+    if tried.data != subject.data and data_directory.is_unused(tried.real):
         data_directory.remove(tried.real, subject.paths)
 
 

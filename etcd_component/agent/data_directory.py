@@ -21,8 +21,9 @@ _SYSTEM = re.compile(
     "/|/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)"
     "|/var/(lib|log|tmp|cache|spool)|/(usr|dev|proc|sys|boot|run|etc)/.*"
 )
-_NOT_DATA = ("lost+found", ".etcd-node")
-_KEPT = ("member.before-reseat-", "member.left-", "member.removed-")
+_OWN = ".etcd-node"
+_NOT_DATA = ("lost+found", _OWN)
+_KEPT = ("member.attempt-", "member.before-reseat-", "member.left-", "member.removed-")
 
 
 class HasMadeParent(Protocol):
@@ -62,6 +63,11 @@ def foreign_content(real: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [one for one in names if one not in _NOT_DATA and not one.startswith(_KEPT)]
+
+
+def is_unused(real: Path) -> bool:
+    """Whether there is a directory, and nothing in it but what the agent made at once."""
+    return real.is_dir() and {path.name for path in real.iterdir()} <= {_OWN}
 
 
 def state(data: Path) -> str:

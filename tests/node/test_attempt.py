@@ -41,3 +41,15 @@ def test_a_machine_that_was_tried_can_have_another_directory_ports_and_ca(
     # What etcd had written is kept, and an empty directory is not.
     assert two.shell(1, "ls /data/etcd").startswith("member.attempt-")
     assert two.shell(2, "ls /data") == "right"
+
+
+def test_what_others_put_into_a_directory_that_was_tried_stays(cluster: Cluster) -> None:
+    two = cluster(2)
+    two.prepare_all()
+    two.shell(2, "mkdir /data/etcd/postgres && touch /data/etcd/postgres/PG_VERSION")
+    two.data_dir = "/data/right"
+    two.prepare_all()
+    in_parallel(lambda seq: two.join(seq, founders=[1, 2]), [1, 2])
+    assert two.roles() == {"etcd-1": "voter", "etcd-2": "voter"}
+    assert two.shell(2, "ls -A /data/etcd /data/etcd/postgres").split()[-1] == "PG_VERSION"
+    assert two.shell(1, "ls /data") == "right"

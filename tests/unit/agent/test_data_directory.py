@@ -134,3 +134,14 @@ def test_parents_that_serve_others_stay(tmp_path: Path) -> None:
     note.write_text(f"{tmp_path}\n")
     data_directory.remove(real, Places(note))
     assert [one.name for one in (tmp_path / "a").iterdir()] == ["photo"]
+
+
+def test_only_a_directory_in_which_nobody_put_anything_is_unused(tmp_path: Path) -> None:
+    assert not data_directory.is_unused(tmp_path / "none")
+    assert data_directory.is_unused(tmp_path)
+    (tmp_path / ".etcd-node").touch()
+    assert data_directory.is_unused(tmp_path)
+    for name in ("postgres", "lost+found", "member", "member.attempt-20260101-000000"):
+        (tmp_path / name).mkdir()
+        assert not data_directory.is_unused(tmp_path), name
+        (tmp_path / name).rmdir()
