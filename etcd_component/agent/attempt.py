@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etcd_component.agent import composition, data_directory, files, systemd
-from etcd_component.agent.client import FORMED, UNREACHABLE
+from etcd_component.agent.client import FORMED, FORMING, UNREACHABLE
 from etcd_component.agent.decide.attempting import may_be_a_member
 from etcd_component.agent.instance import Peer, parse_peers
 from etcd_component.agent.output import refuse, say
@@ -33,19 +33,21 @@ def objection(instance: Instance, *clients: Client, founders: str = "") -> str:
     paths = instance.paths
     if instance.has_joined or paths.left.exists():
         return f"{instance.name} has joined its cluster"
-    # Without a log it has neither voted nor taken anything.
-    if not instance.holds_member:
+    # Without a log it has neither voted nor taken anything; but a log may have been lost.
+    if not instance.holds_member and not paths.identity.exists():
         return ""
     began_with = parse_peers(files.value_in(files.read_text(paths.membership), "initial-cluster"))
     wanted = set(parse_peers(founders))
-    formed, away = [], []
+    formed, away, runs = [], [], False
     for peer in began_with:
         kinds = [client.probe(peer.url).kind for client in clients]
         if FORMED in kinds and not (wanted and _members(peer, clients) == wanted):
             formed.append(peer)
+        elif peer.name == instance.name:
+            runs = FORMING in kinds
         elif set(kinds) == {UNREACHABLE}:
             away.append(peer)
-    return may_be_a_member(formed, away, len(began_with))
+    return may_be_a_member(formed, away, len(began_with), runs=runs)
 
 
 def _members(peer: Peer, clients: Sequence[Client]) -> set[Peer]:
@@ -65,8 +67,10 @@ def discard(instance: Instance) -> None:
             f"{paths.unit} could not be stopped; look at `systemctl status {paths.unit}` and run"
             " this again. Nothing was changed"
         )
+    # First what would have this run refused, if it were cut off and run again.
+    files.remove(paths.identity)
     copy = data_directory.set_aside(instance.data, paths.unit, LABEL)
-    files.remove(paths.membership, paths.known_peers, paths.identity, paths.bootstrapping)
+    files.remove(paths.membership, paths.known_peers, paths.bootstrapping)
     if files.has_content(paths.settings):
         composition.compose(paths)
     kept = f"; what it wrote is kept in {copy}" if copy else ""
