@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from etcd_component import delivery, desired, exporter, mistaken, packing, previous, render
+from etcd_component import delivery, desired, exporter, packing, previous, render
 from etcd_component.logins import Texts
 from etcd_component.model import Cluster
 from etcd_component.model import Instance as Model
@@ -140,12 +140,12 @@ class Instance(pulumi.ComponentResource):
 
     @property
     def _begins_anew(self) -> bool:
-        """Whether it began as a founder in a way that has been corrected since."""
-        former, model = self._former, self._model
-        if former is None or not former.begun:
-            return False
-        elsewhere = (former.address, former.data_dir) != (model.node.address, model.data_dir)
-        return elsewhere or mistaken.founders_are(previous.found(), self._belonging.cluster)
+        """Whether it began as a founder, and may have to begin with what was corrected since.
+
+        Of an update that was cut off the state has the corrected values already, so they are not
+        compared: the agent sees what it began with.
+        """
+        return self._former is not None and self._former.begun
 
     @property
     def _is_corrected(self) -> bool:

@@ -273,15 +273,19 @@ def _instance(
 ) -> Instance:
     node = commands.get(f"{name}-node")
     member = commands.get(f"{name}-member")
+    rollout = commands.get(f"{name}-rollout")
     said = member.stdout if member else ""
+    # What a founder says that waits for others stays in the state. Only members are rolled out.
+    rolled_out = member is not None and rollout is not None and contact.proves(rollout.stdout)
+    only_began = contact.only_began(said) and not rolled_out
     address, data_dir = (*(place or ()), "", "")[:2]
     return Instance(
         name=name,
         cluster=cluster,
         address=address,
         data_dir=data_dir,
-        joined=contact.proves(said) and not contact.only_began(said),
-        begun=contact.only_began(said),
+        joined=contact.proves(said) and not only_began,
+        begun=only_began,
         contacted=node is not None,
         removes_data=node is not None and "--remove-data" in node.text("delete"),
         lost=name in lost,
