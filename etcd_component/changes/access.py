@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etcd_component import desired
-from etcd_component.changes.recorded import is_remembered
+from etcd_component.changes.recorded import is_remembered, options
 from etcd_component.changes.words import listed
 from etcd_component.model import Cluster
 from etcd_component.previous import Previous
@@ -28,6 +28,16 @@ def changes(previous: Previous, cluster: Cluster) -> Iterator[str]:
             many = {"come": "are made", "change": "get other rights", "go": "are removed"}
             yield f"{listed(names)} {many[verb] if names[1:] else verbs[verb]}"
     yield from _passwords(previous, cluster, set(before.get("users", ())))
+    yield from _undeclared(previous, cluster)
+
+
+def _undeclared(previous: Previous, cluster: Cluster) -> Iterator[str]:
+    """What becomes of users and roles that nobody declared, where that is another fate."""
+    removed = "--remove" in options(previous.command(f"{cluster.name}-declared"))
+    removes = cluster.settings.undeclared_access == "remove"
+    if removed != removes:
+        fate = "removed" if removes else "only reported from now on"
+        yield f"users and roles that nobody declared are {fate} (etcd_undeclared_access)"
 
 
 def _clients_of(document: _Document) -> set[str]:

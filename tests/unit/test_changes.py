@@ -376,6 +376,24 @@ OTHER = Permission("readwrite", "prefix", "/application/")
             {"root_password": None, "root_password_generation": 2},
             "root's password changes",
         ),
+        (
+            {},
+            {"undeclared_access": "remove"},
+            "users and roles that nobody declared are removed (etcd_undeclared_access)",
+        ),
+        (
+            {"users": (User("tim", ()),)},
+            {"users": (User("tim", ()),), "undeclared_access": "remove"},
+            "users and roles that nobody declared are removed (etcd_undeclared_access)",
+        ),
+        (
+            {"undeclared_access": "remove"},
+            {},
+            (
+                "users and roles that nobody declared are only reported from now on"
+                " (etcd_undeclared_access)"
+            ),
+        ),
     ],
 )
 def test_users_roles_and_clients(
@@ -383,6 +401,12 @@ def test_users_roles_and_clients(
 ) -> None:
     found = said(after(**before), cluster(3, **now))
     assert found == f"Cluster etcd: {expected}."
+
+
+def test_undeclared_access_that_is_removed_already_is_no_news() -> None:
+    removes = {"undeclared_access": "remove"}
+    assert said(after(**removes), cluster(3, **removes)) == NOTHING
+    assert "nobody declared" not in said(Previous(), cluster(3, **removes))
 
 
 # --- the rest
