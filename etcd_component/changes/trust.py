@@ -123,6 +123,8 @@ def certificates(previous: Previous, cluster: Cluster, now: datetime) -> Iterato
             reason = "made anew, with new keys"
         elif signed_by and signed_by != signer:
             reason = f"issued anew by {_named(settings.signer)}"
+        elif _hours(previous, name) not in (None, settings.cert_days * 24):
+            reason = f"issued anew, valid for {settings.cert_days} days"
         elif _is_due(previous, name, settings.cert_renew_days, now):
             reason = f"renewed, less than {settings.cert_renew_days} days before their end"
         else:
@@ -133,6 +135,12 @@ def certificates(previous: Previous, cluster: Cluster, now: datetime) -> Iterato
             "all certificates" if holders == [*former] else f"the certificates of {listed(holders)}"
         )
         yield f"{whose} are {reason} (no restart for that)"
+
+
+def _hours(previous: Previous, name: str) -> float | None:
+    """For how long a certificate was issued; None if that is not known."""
+    hours = previous.outputs[CERTIFICATE, name].get("validityPeriodHours")
+    return hours if isinstance(hours, int | float) else None
 
 
 def _is_due(previous: Previous, name: str, days: int, now: datetime) -> bool:

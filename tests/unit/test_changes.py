@@ -281,6 +281,11 @@ BOTH = {"ca_trusted": (1, 2)}
             {"cert_generation": 2},
             "all certificates are made anew, with new keys (no restart for that)",
         ),
+        (
+            {},
+            {"cert_days": 900},
+            "all certificates are issued anew, valid for 900 days (no restart for that)",
+        ),
         ({}, {"revoked": ("ab",)}, "certificates ab are refused"),
         ({"revoked": ("ab",)}, {}, "certificates ab are no longer refused as revoked"),
         (
