@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from etcd_component.changes import access, instances, monitor, trust
+from etcd_component.changes.recorded import options
 from etcd_component.model import Cluster, Monitor
-from etcd_component.previous import Previous
+from etcd_component.previous import Instance, Previous
 
 NOTHING = "Nothing changes: no member, setting, certificate, user or role"
 
@@ -73,6 +74,30 @@ def _settings(previous: Previous, cluster: Cluster) -> Iterator[str]:
     if any(one.removes_data != cluster.settings.rm_data for one in members):
         fate = "are deleted" if cluster.settings.rm_data else "are kept"
         yield f"from now on, the data of a member that leaves {fate} (etcd_rm_data)"
+    if any(_removes_software(previous, one) != cluster.settings.rm_pkg for one in members):
+        fate = "goes with it" if cluster.settings.rm_pkg else "is kept"
+        yield f"from now on, the software of a member that leaves {fate} (etcd_rm_pkg)"
+    if _is_another_checksum(previous, cluster):
+        yield "from now on, etcd's archive must have another checksum (etcd_archive_sha256)"
+
+
+def _removes_software(previous: Previous, instance: Instance) -> bool:
+    node = previous.command(f"{instance.name}-node")
+    return node is not None and "--remove-software" in node.text("delete")
+
+
+def _is_another_checksum(previous: Previous, cluster: Cluster) -> bool:
+    # A program that is there is not fetched again: this is for members to come, and repairs.
+    wanted, sign = cluster.settings, "--sha256-"
+    known = [
+        options(previous.command(f"{one.name}-binary")) for one in cluster.instances if not one.lost
+    ]
+    checksums = {f"{sign}{arch}": (sum_,) for arch, sum_ in wanted.archive_sha256.items()}
+    return any(
+        {flag: value for flag, value in one.items() if flag.startswith(sign)} != checksums
+        for one in known
+        if (one.get("--method"), one.get("--version")) == ((wanted.install,), (wanted.version,))
+    )
 
 
 def _nothing(clusters: Sequence[Cluster]) -> str:

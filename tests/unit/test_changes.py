@@ -252,6 +252,23 @@ def test_what_holds_for_later_is_said() -> None:
     )
 
 
+def test_what_becomes_of_software_is_said_as_of_data() -> None:
+    later = "Cluster etcd: from now on, the software of a member that leaves"
+    assert said(after(), cluster(3, rm_pkg=True)) == f"{later} goes with it (etcd_rm_pkg)."
+    assert said(after(rm_pkg=True), cluster(3)) == f"{later} is kept (etcd_rm_pkg)."
+
+
+def test_another_checksum_of_the_same_release_is_said() -> None:
+    former, other = ({"amd64": digit * 64} for digit in "ab")
+    before = after(archive_sha256=former)
+    assert said(before, cluster(3, archive_sha256=former)) == NOTHING
+    assert said(before, cluster(3, archive_sha256=other)) == (
+        "Cluster etcd: from now on, etcd's archive must have another checksum"
+        " (etcd_archive_sha256)."
+    )
+    assert "checksum" not in said(before, cluster(3, version="3.6.16", archive_sha256=other))
+
+
 # --- certificates
 
 BUNDLE = f"{ALL} get the new CA bundle and restart one after another"
