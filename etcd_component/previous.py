@@ -62,6 +62,8 @@ class Command:
     stdout: str
     secrets: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """The secret inputs in the clear; empty where Pulumi does not show them to this program."""
+    retained: bool = False
+    """Whether nothing is done when it goes."""
 
     @property
     def login(self) -> Login | None:
@@ -247,6 +249,7 @@ def _command(name: str, resource: Mapping[str, Any]) -> Command:
         MappingProxyType(
             {key: revealed(value) for key, value in given.items() if is_revealed(value)}
         ),
+        retained=bool(resource.get("retainOnDelete")),
     )
 
 

@@ -25,7 +25,14 @@ def changes(
         elif _files(previous, here) != _wanted(monitor, clusters):
             yield "the monitor gets other targets, rules or settings"
     for address, command in former.items():
-        if address != here:
+        if address == here:
+            continue
+        if command.retained:
+            yield (
+                f"the monitor on {address}, marked lost, is forgotten; nothing is done on its"
+                " machine"
+            )
+        else:
             fate = "deleted" if "--remove-data" in command.text("delete") else "kept there"
             yield f"the monitor on {address} is removed; what it has collected is {fate}"
 

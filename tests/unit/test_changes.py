@@ -458,6 +458,25 @@ def test_a_monitor_comes_changes_moves_and_goes() -> None:
     )
 
 
+def test_a_monitor_that_was_lost_is_only_forgotten() -> None:
+    monitor = Monitor(node("10.10.10.90"), rm_data=True)
+    lost = dataclasses.replace(monitor, lost=True)
+    # The engine keeps the inputs of what ignores all changes.
+    state = json.loads(export(record(cluster(3), monitor=monitor)))
+    for resource in state["deployment"]["resources"]:
+        if resource["urn"].rpartition("::")[2].startswith("monitor"):
+            resource["retainOnDelete"] = True
+    before = previous.parse(json.dumps(state))
+    forgotten = (
+        "The monitor on 10.10.10.90, marked lost, is forgotten; nothing is done on its machine."
+    )
+    assert said(before, cluster(3), monitor=lost) == NOTHING
+    assert said(before, cluster(3)) == forgotten
+    assert said(before, cluster(3), monitor=Monitor(node("10.10.10.91"))) == (
+        f"A monitor is set up on 10.10.10.91. {forgotten}"
+    )
+
+
 def test_of_several_clusters_only_those_that_change_are_named() -> None:
     both = left(record(cluster(3), cluster(3, "prod")))
     assert said(both, cluster(3), cluster(3, "prod", snapshot_count=5)).startswith(
