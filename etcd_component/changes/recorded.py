@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 
 from etcd_component.agent.files import sections
+from etcd_component.model import Cluster
 from etcd_component.previous import STASH, Command, Previous
 
 KEY = "tls:index/privateKey:PrivateKey"
@@ -24,6 +25,12 @@ def options(command: Command | None) -> Mapping[str, tuple[str, ...]]:
 def option(command: Command | None, flag: str) -> str:
     """The value of an option; empty where there is none."""
     return options(command).get(flag, ("",))[0]
+
+
+def of_first_voter(previous: Previous, cluster: Cluster, step: str) -> Command | None:
+    """The Command of a step, such as `tls`, of the first voter that has one: others are new."""
+    commands = (previous.command(f"{one.name}-{step}") for one in cluster.voters)
+    return next(filter(None, commands), None)
 
 
 def files(command: Command | None) -> Mapping[str, str]:

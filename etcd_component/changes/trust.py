@@ -10,6 +10,7 @@ from etcd_component.changes.recorded import (
     AUTHORITY,
     CERTIFICATE,
     KEY,
+    of_first_voter,
     options,
     output,
 )
@@ -156,7 +157,7 @@ def revocations(previous: Previous, cluster: Cluster) -> Iterator[str]:
     wanted = [
         f"{one.name}:{number}" for one in cluster.settings.clients for number in one.revoked
     ] + list(cluster.settings.revoked)
-    first = previous.command(f"{cluster.voters[0].name}-tls")
+    first = of_first_voter(previous, cluster, "tls")
     if first is None:
         return
     listed_before = options(first).get("--revoked", ())

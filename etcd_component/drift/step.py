@@ -2,7 +2,7 @@
 
 from etcd_component.agent.files import value_in
 from etcd_component.changes import instances, trust
-from etcd_component.changes.recorded import files
+from etcd_component.changes.recorded import files, of_first_voter
 from etcd_component.drift.gates import Step
 from etcd_component.model import Cluster
 from etcd_component.previous import Previous
@@ -23,6 +23,6 @@ def step_of(previous: Previous, cluster: Cluster) -> Step:
 
 
 def _raises_quota(previous: Previous, cluster: Cluster) -> bool:
-    config = files(previous.command(f"{cluster.voters[0].name}-config")).get("etcd.yaml", "")
+    config = files(of_first_voter(previous, cluster, "config")).get("etcd.yaml", "")
     quota = value_in(config, "quota-backend-bytes")
     return quota.isdecimal() and int(quota) < cluster.settings.quota_bytes

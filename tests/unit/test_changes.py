@@ -327,6 +327,15 @@ def test_steps_of_certificates_and_cas(
     assert found == f"Cluster etcd: {expected}."
 
 
+def test_a_new_first_voter_hides_no_revocation() -> None:
+    now = cluster(3, revoked=("ab",))
+    new = Instance("etcd", 4, node("10.10.10.13"))
+    first = dataclasses.replace(now, instances=(new, *now.instances))
+    assert said(after(), first) == (
+        "Cluster etcd: etcd-4 (10.10.10.13) joins; certificates ab are refused."
+    )
+
+
 def test_a_ca_that_is_given_is_known_by_its_content() -> None:
     given: dict[str, Any] = {"ca_cert": "a CA\n", "ca_key": "its key"}
     assert said(after(**given), cluster(3, **given)) == NOTHING

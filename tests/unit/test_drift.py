@@ -176,6 +176,10 @@ def test_the_step_is_read_from_state_and_inventory() -> None:
     assert step_of(before, cluster(3, quota_bytes=16 * 1024**3)) == Step(
         "3.6.14", ["etcd-1", "etcd-2", "etcd-3"], [], [], raises_quota=True
     )
+    larger = cluster(3, quota_bytes=16 * 1024**3)
+    new_first = (cluster(4).instances[3], *larger.instances)
+    first = dataclasses.replace(larger, instances=new_first)
+    assert step_of(before, first).raises_quota
     assert step_of(before, cluster(4)) == Step("3.6.14", [], ["etcd-4"], [])
     assert step_of(before, cluster(2)) == Step("3.6.14", [], [], ["etcd-3"])
 
