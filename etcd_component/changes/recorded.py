@@ -9,6 +9,7 @@ from etcd_component.previous import STASH, Command, Previous
 
 KEY = "tls:index/privateKey:PrivateKey"
 CERTIFICATE = "tls:index/locallySignedCert:LocallySignedCert"
+AUTHORITIES = "etcd:index:Pki"
 AUTHORITY = "tls:index/selfSignedCert:SelfSignedCert"
 
 

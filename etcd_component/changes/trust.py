@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from etcd_component import rotation
 from etcd_component.changes.recorded import (
+    AUTHORITIES,
     AUTHORITY,
     CERTIFICATE,
     KEY,
@@ -37,11 +38,15 @@ def trusted(previous: Previous, cluster: Cluster) -> Trusted:
     bundle = "".join(pem if pem.endswith("\n") else f"{pem}\n" for pem in pems)
     key = output(previous, KEY, _token_name(cluster), "publicKeyPem")
     signs = cluster.settings.auth_token == "jwt"  # noqa: S105 - the name of a kind
+    known = bundle if all(pems) else None
+    before = output(previous, AUTHORITIES, cluster.name, "bundle")
+    # A file of the same CA may have another certificate behind the first.
+    is_another = bool(known and before) and known != before
     differs = [
-        *(["CA bundle"] if [*authorities(previous, cluster)] else []),
+        *(["CA bundle"] if is_another or [*authorities(previous, cluster)] else []),
         *(["token keys"] if token_keys(previous, cluster) else []),
     ]
-    return Trusted(bundle if all(pems) else None, (key or None) if signs else "", tuple(differs))
+    return Trusted(known, (key or None) if signs else "", tuple(differs))
 
 
 def authority_pem(previous: Previous, cluster: Cluster, authority: Authority) -> str:

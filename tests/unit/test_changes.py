@@ -349,6 +349,17 @@ def test_a_ca_that_is_given_is_known_by_its_content() -> None:
     )
 
 
+def test_a_root_behind_a_given_ca_is_another_bundle() -> None:
+    first = "-----BEGIN CERTIFICATE-----\nfirst\n-----END CERTIFICATE-----\n"
+    given = {"ca_cert": first, "ca_key": "its key"}
+    longer = given | {"ca_cert": first + first.replace("first", "root")}
+    assert said(after(**given), cluster(3, **given)) == NOTHING
+    assert said(after(**given), cluster(3, **longer)) == (
+        "Cluster etcd: all certificates are issued anew by the CA of etcd_ca_cert (no restart for"
+        f" that); {BUNDLE}."
+    )
+
+
 @pytest.mark.parametrize(
     ("end", "due"), [("2027-11-26T00:00:00+00:00", True), ("2027-11-28T00:00:00+00:00", False)]
 )
