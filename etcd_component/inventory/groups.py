@@ -395,7 +395,7 @@ def _checked_mapping(place: str, body: Any, findings: Findings) -> Mapping[Any, 
 
 def _said(place: str, body: Any, findings: Findings) -> dict[str, Said]:
     """Variables with their places. Misspelt names are found here; foreign ones are kept."""
-    said = {}
+    said: dict[str, Said] = {}
     for key, value in _checked_mapping(place, body, findings).items():
         name = parameters.ANSIBLE_ALIASES.get(str(key), str(key))
         if name in parameters.RETIRED:
@@ -404,5 +404,10 @@ def _said(place: str, body: Any, findings: Findings) -> dict[str, Said]:
         wrong = parameters.wrong_name(name)
         if wrong:
             findings.mistakes.append(wrong.at(f"{place}.{key}"))
+        if name in said and said[name].value != value:
+            # Ansible's two names of one variable.
+            problem = f"{said[name].place} says something else"
+            findings.wrong(f"{place}.{key}", problem, "keep one")
+            continue
         said[name] = Said(value, f"{place}.{key}")
     return said

@@ -97,6 +97,7 @@ def read(said: Said, clusters: Iterable[Cluster], site: Site, findings: Findings
     """The monitor, unless what is said of it cannot stand: then the findings say why."""
     before = len(findings.mistakes)
     found: dict[str, Any] = {}
+    seen: dict[str, Said] = {}
     for key, value in said.value.items():
         name = ANSIBLE_ALIASES.get(str(key), str(key))
         place = f"{said.place}.{key}"
@@ -104,6 +105,9 @@ def read(said: Said, clusters: Iterable[Cluster], site: Site, findings: Findings
             findings.warn(f"{place} is passed over: {UNREAD[name]}")
         elif name not in FIELDS:
             findings.wrong(place, *_unknown(name))
+        elif seen.setdefault(name, Said(value, place)).value != value:
+            # Ansible's two names of one variable.
+            findings.wrong(place, f"{seen[name].place} says something else", "keep one")
         else:
             with findings.at(place):
                 found[name] = FIELDS[name](values.plain(value))

@@ -373,6 +373,19 @@ def test_ansibles_second_names_are_understood(cluster: MakeCluster) -> None:
     assert login.instances[0].node.login.user == "c"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("ansible_host", "ansible_ssh_host"), ("ansible_ssh_user", "ansible_user")],
+)
+def test_two_names_of_one_variable_must_agree(
+    mistakes: Mistakes, cluster: MakeCluster, first: str, second: str
+) -> None:
+    (mistake,) = mistakes(group({"a": {"etcd_seq": 1, first: "b", second: "c"}}))
+    assert mistake.place == f"etcd.hosts.a.{second}"
+    assert mistake.problem == f"etcd.hosts.a.{first} says something else"
+    cluster({"a": {"etcd_seq": 1, first: "b", second: "b"}})
+
+
 # --- mistakes
 
 

@@ -137,6 +137,18 @@ def test_a_mistake_is_told_with_its_place_and_its_cure(
     assert message in mistake
 
 
+def test_two_names_of_one_variable_must_agree(
+    loading: Load, read: Callable[[Any], Monitor]
+) -> None:
+    both = {"ansible_user": "admin", "ansible_ssh_user": "dba"}
+    (mistake,) = told(loading, HOST | both)
+    assert mistake == (
+        "etcd:etcd_monitor.ansible_ssh_user: etcd:etcd_monitor.ansible_user says something else;"
+        " keep one"
+    )
+    assert read(HOST | both | {"ansible_ssh_user": "admin"}).node.login.user == "admin"
+
+
 def test_a_password_in_a_url_is_refused_and_not_repeated(loading: Load) -> None:
     (mistake,) = told(loading, HOST | {"alertmanager": ["http://ops:hidden@10.10.10.30:9093"]})
     assert "a URL has a login in it" in mistake
