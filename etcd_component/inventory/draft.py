@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from etcd_component import ssh, versions
+from etcd_component import paths, ssh, versions
 from etcd_component.inventory import access, authorities, options, parameters
 from etcd_component.inventory.groups import Group, Host, Vars
 from etcd_component.inventory.parameters import PARAMETERS, Level, Parameter
@@ -140,7 +140,7 @@ def _check_archive_files(draft: Draft, vars_: Vars, findings: Findings) -> None:
         return
     for arch in sorted({seat.instance.arch for seat in draft.seats}):
         path = draft.settings.archive_file_for(arch) or ""
-        if not Path(path).is_file():
+        if not paths.is_file(Path(path)):
             findings.wrong(
                 vars_["etcd_archive_file"].place,
                 f"there is no file {path}",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from etcd_component.paths import is_file
 from etcd_component.ssh import tools
 from etcd_component.ssh.login import CannotLogIn
 
@@ -89,7 +90,7 @@ def of_host(host: str, *, port: int | None, user: str | None, home: Path) -> Hos
     Without `ssh`, or without a configuration, what was passed in and the default port. Raises
     CannotLogIn if `ssh` refuses the configuration.
     """
-    files = tuple(file for file in (home / ".ssh" / "config", SYSTEM_FILE) if file.is_file())
+    files = tuple(file for file in (home / ".ssh" / "config", SYSTEM_FILE) if is_file(file))
     if all(_is_silent(file, file.parent) for file in files) or shutil.which("ssh") is None:
         return HostConfig(host, host, port or DEFAULT_PORT, user)
     stamps = tuple((stat.st_mtime_ns, stat.st_size) for stat in map(Path.stat, files))
@@ -137,8 +138,11 @@ def _is_silent(file: Path, folder: Path, depth: int = 0) -> bool:
         if key.lower() in _USED or (key.lower() == "include" and re.search(r"[\"'~$%]", rest)):
             return False
         if key.lower() == "include":
-            paths = (str(folder / pattern).lstrip("/") for pattern in rest.split())
-            found = (each for path in paths for each in Path("/").glob(path))
+            patterns = (str(folder / pattern).lstrip("/") for pattern in rest.split())
+            try:
+                found = [each for pattern in patterns for each in Path("/").glob(pattern)]
+            except (OSError, ValueError):
+                return False  # `ssh` says what is wrong with it.
             if not all(_is_silent(each, folder, depth + 1) for each in found):
                 return False
     return True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etcd_component import paths
 from etcd_component.ssh import offer, tools
 from etcd_component.ssh.config import DEFAULT_PORT, DEFAULT_USER, HostConfig
 from etcd_component.ssh.login import CannotLogIn
@@ -64,7 +65,7 @@ def pinned(there: HostConfig, files: Sequence[Path], hop: HostConfig | None) -> 
 
 
 def _known_keys(there: HostConfig, file: Path) -> list[_Known]:
-    if not file.exists():
+    if not paths.exists(file):
         return []
     usual = there.port == DEFAULT_PORT
     name = there.host_key_alias or (there.host if usual else f"[{there.host}]:{there.port}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from etcd_component import paths
 from etcd_component.ssh import tools
 from etcd_component.ssh.config import AGENT_VARIABLE, HostConfig
 from etcd_component.ssh.login import CannotLogIn, collected
@@ -45,7 +46,7 @@ def as_ssh(
     others = [file for file in files if not held or _fingerprint(file) not in held]
     found = []
     for file in others:
-        if file.exists():
+        if paths.exists(file):
             with collected(findings):
                 found.append(read_key(file, passphrase, there.certificate_files))
     is_held = len(others) < len(files)
@@ -102,9 +103,8 @@ def read_key(file: Path, passphrase: str | None, certificates: Iterable[Path] = 
         ) from None
     key = usable_key(text, passphrase, str(file))
     beside = file.with_name(f"{file.name}-cert.pub")
-    return replace(
-        key, certificate=next((one for one in (beside, *certificates) if one.exists()), None)
-    )
+    certificate = next((one for one in (beside, *certificates) if paths.exists(one)), None)
+    return replace(key, certificate=certificate)
 
 
 def usable_key(text: str, passphrase: str | None, name: str) -> Key:
@@ -163,7 +163,7 @@ def _agent_keys(path: str) -> frozenset[str]:
 @functools.cache
 def _fingerprint(file: Path) -> str | None:
     public = file.with_name(f"{file.name}.pub")
-    listed = tools.run("ssh-keygen", "-l", "-f", str(public if public.exists() else file))
+    listed = tools.run("ssh-keygen", "-l", "-f", str(public if paths.exists(public) else file))
     return next(_fingerprints(listed.stdout), None)
 
 

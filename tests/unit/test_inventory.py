@@ -700,6 +700,12 @@ def test_an_upload_needs_the_archive_of_every_architecture(
     assert mistake.problem == f"there is no file {tmp_path}/etcd-arm64"
 
 
+def test_an_archive_cannot_have_a_name_that_no_file_has(mistakes: Mistakes) -> None:
+    file = f"/srv/{'x' * 300}"
+    (mistake,) = mistakes(group(etcd_install="upload", etcd_archive_file=file))
+    assert mistake.problem == f"there is no file {file}"
+
+
 def test_etcd_takes_one_learner_unless_told(mistakes: Mistakes, cluster: MakeCluster) -> None:
     hosts = {
         **seats("10.10.10.1"),

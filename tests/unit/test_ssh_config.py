@@ -116,6 +116,17 @@ def test_identities_that_are_missing_are_named(configured: Configured) -> None:
     assert "/nowhere has none of key" in problem
 
 
+def test_a_name_that_no_file_can_have_is_no_file(configured: Configured, tmp_path: Path) -> None:
+    long = "x" * 300
+    access = configured(
+        f"Include {long}\nCertificateFile ~/{long}\nIdentityFile ~/{long}\n"
+        f"IdentityFile ~/.ssh/id_ed25519\nUserKnownHostsFile {tmp_path}/{long}\n"
+    )
+    assert access.login("h").private_key == (tmp_path / ".ssh" / "id_ed25519").read_text()
+    ((problem, _),) = refused(dataclasses.replace(access, check_host_keys=True), "h")
+    assert problem == f"the host key of h port 22 is not in {tmp_path / long}"
+
+
 def test_a_configuration_that_ssh_refuses_is_quoted(configured: Configured) -> None:
     ((problem, cure),) = refused(configured("Host h\n  User me\n  Prot 22\n"), "h")
     assert problem.startswith("`ssh -G h` fails: ")
