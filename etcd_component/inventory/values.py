@@ -328,15 +328,15 @@ def password(value: Any) -> str:
         raise Wrong("it is not text", "write the password in quotes")
     if not value:
         raise Wrong("it is empty", "give a password, or take the line out to have one generated")
-    length = len(value.encode())
-    if length > MAX_PASSWORD_BYTES:
-        cure = f"use {MAX_PASSWORD_BYTES} bytes at most: bcrypt takes no more"
-        raise Wrong(f"it has {length} bytes", cure)
     if not value.isprintable():
         raise Wrong(
             "it has a line break or another character that does not print",
             "use printable characters",
         )
+    length = len(value.encode())
+    if length > MAX_PASSWORD_BYTES:
+        cure = f"use {MAX_PASSWORD_BYTES} bytes at most: bcrypt takes no more"
+        raise Wrong(f"it has {length} bytes", cure)
     return value
 
 

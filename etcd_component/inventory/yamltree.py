@@ -18,7 +18,9 @@ MAX_VALUES: Final = 1_000_000
 """Values of a file with its aliases expanded; a thousand hosts have twenty thousand."""
 _YAML: Final = "tag:yaml.org,2002:"
 _QUOTE: Final = "write text for it; a value that begins with {{ needs quotes"
+_CHARACTER: Final = "write the character itself"
 _MERGE: Final = f"{_YAML}merge"
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})(?P<fraction>\.[0-9]{1,18})?")
 
 
@@ -37,11 +39,15 @@ def compose(content: str) -> yaml.Node | None:
     """The nodes of a text with one YAML document; None if it is empty.
 
     Raises Unreadable for an anchor that contains itself, for more than MAX_DEPTH levels or
-    MAX_VALUES values, and yaml.YAMLError for what is not YAML.
+    MAX_VALUES values, for escapes that stand for no character, and yaml.YAMLError for what is not
+    YAML.
     """
     loader = _Composer(content)
     try:
         node: yaml.Node | None = loader.get_single_node()
+    except (ValueError, OverflowError):
+        problem = "an escape stands for a character that does not exist"
+        raise Unreadable(loader.line + 1, problem, _CHARACTER) from None
     finally:
         loader.dispose()
     return node
@@ -75,6 +81,8 @@ class _Composer(yaml.SafeLoader):
         node: Any = super().compose_node(parent, index)
         self._open.pop()
         self._depth -= 1
+        if isinstance(node, yaml.ScalarNode):
+            node.value = _joined(node.value, line)
         size = sum((self._sizes[id(child)] for child in _children(node)), start=1)
         if size > MAX_VALUES:
             problem = f"with its aliases expanded it has more than {MAX_VALUES} values"
@@ -90,6 +98,16 @@ for _kind, _pattern, _first in (
     ("merge", r"<<", "<"),
 ):
     _Composer.add_implicit_resolver(f"{_YAML}{_kind}", re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+def _joined(text: str, line: int) -> str:
+    """Text in which JSON's escapes of two halves are one character. Raises Unreadable."""
+    if not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise Unreadable(line, "an escape stands for half a character", _CHARACTER) from None
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:

@@ -445,6 +445,7 @@ def test_two_names_of_one_variable_must_agree(
         ("etcd_root_password", 12345678, "it is not text"),
         ("etcd_root_password", "é" * 37, "it has 74 bytes"),
         ("etcd_root_password", "a\nb", "it has a line break"),
+        ("etcd_root_password", "a\ud83db", "another character that does not print"),
         ("etcd_root_password", "a\0b", "another character that does not print"),
         ("etcd_ca_cert", PEM_CERT, "this CA signs, but its key is missing"),
         ("etcd_ca_key", PEM_KEY, "it has no partner"),
