@@ -5,10 +5,12 @@ What deviates is stricter: two places that contradict each other are refused, wh
 later one wins; and a machine that is in several clusters has the variables of each for itself.
 """
 
+import itertools
+import math
 import re
 import string
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -351,36 +353,40 @@ class Graph:
                     )
 
 
-_RANGE: Final = re.compile(r"\[([0-9]*|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
+_NUMBER: Final = "[0-9]{1,18}"
+_RANGE: Final = re.compile(rf"\[({_NUMBER}|[a-zA-Z])?:({_NUMBER}|[a-zA-Z])(?::({_NUMBER}))?\]")
+_MOST_OF_A_RANGE: Final = 1000
 
 
 def expanded(key: Any) -> list[Any]:
     """The hosts that a line stands for: Ansible reads `10.10.10.[10:12]` as three."""
-    found = _RANGE.search(key) if isinstance(key, str) else None
-    if found is None:
+    if not isinstance(key, str):
         return [key]
+    ranges = [_members(found) for found in _RANGE.finditer(key)]
+    # No host, or a number of them that nobody meant: the line then fails as an address.
+    if not 0 < math.prod(map(len, ranges)) <= _MOST_OF_A_RANGE:
+        return [key]
+    return [_filled(key, chosen) for chosen in itertools.product(*ranges)]
+
+
+def _members(found: re.Match[str]) -> Sequence[str]:
+    """What a range in brackets stands for; empty if it is none, or one that nobody meant."""
     first, last, step = found[1] or "0", found[2], int(found[3] or 1)
-    head, tail = key[: found.start()], key[found.end() :]
     if first.isdigit() != last.isdigit() or step < 1:
-        return [key]
-    if first.isdigit():
-        width = len(first) if first.startswith("0") and len(first) > 1 else 0
-        if width and len(last) != width:
-            return [key]
-        numbers = range(int(first), int(last) + 1, step)
-        # A size that nobody meant: the line then fails as an address.
-        if len(numbers) > _MOST_OF_A_RANGE:
-            return [key]
-        middle = [str(number).zfill(width) for number in numbers]
-    else:
+        return ()
+    if not first.isdigit():
         letters = string.ascii_letters
-        middle = list(letters[letters.index(first) : letters.index(last) + 1 : step])
-    if not middle:
-        return [key]
-    return [host for one in middle for host in expanded(f"{head}{one}{tail}")]
+        return letters[letters.index(first) : letters.index(last) + 1 : step]
+    width = len(first) if first.startswith("0") and len(first) > 1 else 0
+    numbers = range(int(first), int(last) + 1, step)
+    if (width and len(last) != width) or len(numbers) > _MOST_OF_A_RANGE:
+        return ()
+    return [str(number).zfill(width) for number in numbers]
 
 
-_MOST_OF_A_RANGE: Final = 1000
+def _filled(key: str, chosen: Iterable[str]) -> str:
+    rest = iter(chosen)
+    return _RANGE.sub(lambda _: next(rest), key)
 
 
 def _checked_mapping(place: str, body: Any, findings: Findings) -> Mapping[Any, Any]:

@@ -368,6 +368,13 @@ def test_a_range_describes_machines_that_have_their_own_lines(read: Read) -> Non
     assert [one.node.login.user for one in cluster.instances] == ["dba", "dba"]
 
 
-@pytest.mark.parametrize("key", ["fd00::1", 10, "[a:9]", "[3:1]", "[01:3]", "a[", "[1:99999999]"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("fd00::1", 10, "[a:9]", "[3:1]", "[01:3]", "a[", "[1:99999999]"),
+        *("n[1:99999999999999999999]", "n[1:999999999999999999]", f"n[1:{'9' * 5000}]"),
+        *("n[1:300]-[1:1000]", "[1:40][1:40]", "[a:z]" * 50),
+    ],
+)
 def test_what_is_no_range_stays_as_it_is(key: Any) -> None:
     assert expanded(key) == [key]
