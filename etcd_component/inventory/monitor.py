@@ -43,6 +43,11 @@ def _listen(value: Any) -> tuple[str, int]:
 
 def _alertmanagers(value: Any) -> tuple[str, ...]:
     cure = "write a list, such as [http://10.10.10.30:9093]"
+    if values.may_hold_login(value):
+        raise Wrong(
+            "a URL has an @, as after a login, which every user of that machine would see",
+            "have an Alertmanager that takes no password from there, or a proxy before it",
+        )
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise Wrong(f"{shown(value)} is not a list", cure)
     return tuple(_url(one) for one in value)
@@ -51,12 +56,6 @@ def _alertmanagers(value: Any) -> tuple[str, ...]:
 def _url(value: Any) -> str:
     written = values.text(value)
     parts = values.url_parts(written)
-    if "@" in parts.netloc:
-        # Not repeated: what stands before the @ may be a password.
-        raise Wrong(
-            "a URL has a login in it, which every user of that machine would see",
-            "have an Alertmanager that takes no password from there, or a proxy before it",
-        )
     if parts.scheme not in {"http", "https"} or not parts.netloc or re.search(r"[\s,]", written):
         raise Wrong(f"{shown(written)} is not the URL of an Alertmanager", "write http://HOST:9093")
     return written.rstrip("/")

@@ -58,9 +58,12 @@ def _located(written: str, base: Path, home: Path) -> Path:
 
 
 def _bastion(value: Any) -> ssh.Hop:
+    cure = 'write "user@host:port"'
+    if ":" in str(value).rpartition("@")[0]:
+        raise Wrong("it has a : before the @, as before a password, which is not used", cure)
     found = re.fullmatch(r"(?:([^@]+)@)?(\[[^]]+\]|[^:@]+)(?::(\d+))?", values.text(value))
     if not found:
-        raise Wrong(f"{values.shown(value)} is not a bastion", 'write "user@host:port"')
+        raise Wrong(f"{values.shown(value)} is not a bastion", cure)
     user, host, port = found.groups()
     return ssh.Hop(
         user=values.user_name(user) if user else None,

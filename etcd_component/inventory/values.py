@@ -186,6 +186,14 @@ def path(value: Any) -> str:
     return written
 
 
+def may_hold_login(value: Any) -> bool:
+    """Whether an @ stands anywhere in a URL, or in what stands in its place.
+
+    What is before it may be a password, in whatever form: such a text is never repeated.
+    """
+    return "@" in str(value)
+
+
 def url_parts(written: str) -> SplitResult:
     """A URL in its parts. Raises Wrong for brackets that hold no IPv6 address."""
     try:
@@ -509,10 +517,11 @@ def template(value: Any) -> str:
 
 def archive_url(value: Any) -> str:
     """Where the release is fetched from by the nodes, as a template."""
-    parts = url_parts(text(value))
-    if parts.username or parts.password:
-        raise Wrong("it has a login in it, which would be printed", "serve it without a login")
+    if may_hold_login(value):
+        problem = "it has an @, as after a login, which would be printed"
+        raise Wrong(problem, "serve it without a login, under a URL without @")
     written = template(value)
+    parts = url_parts(written)
     if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"\s", written):
         cure = "write an https:// or http:// URL; for a local file set etcd_install: upload"
         raise Wrong(f"{shown(written)} is not a URL that a node can fetch", cure)

@@ -419,7 +419,7 @@ def test_two_names_of_one_variable_must_agree(
         ("etcd_install", "upload", "with etcd_install: upload it must be said"),
         ("etcd_archive_url", "ftp://a/b", "is not a URL that a node can fetch"),
         ("etcd_archive_url", "/srv/etcd.tgz", "is not a URL that a node can fetch"),
-        ("etcd_archive_url", "https://me:secret@a/b", "it has a login in it"),
+        ("etcd_archive_url", "https://me:secret@a/b", "it has an @, as after a login"),
         ("etcd_archive_url", "https://a/{os}", "has other braces"),
         ("etcd_archive_sha256", "abc", "is not a SHA-256"),
         ("etcd_archive_sha256", {"s390x": HEX}, "is not for amd64 or arm64"),

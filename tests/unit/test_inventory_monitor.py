@@ -149,9 +149,20 @@ def test_two_names_of_one_variable_must_agree(
     assert read(HOST | both | {"ansible_ssh_user": "admin"}).node.login.user == "admin"
 
 
-def test_a_password_in_a_url_is_refused_and_not_repeated(loading: Load) -> None:
-    (mistake,) = told(loading, HOST | {"alertmanager": ["http://ops:hidden@10.10.10.30:9093"]})
-    assert "a URL has a login in it" in mistake
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["http://ops:hidden@10.10.10.30:9093"],
+        ["http://ops:hid/den@10.10.10.30:9093", "http://ops:#hidden@10.10.10.30:9093"],
+        ["ops:hidden@10.10.10.30:9093"],
+        "http://ops:hidden@10.10.10.30:9093",
+        [["http://ops:hidden@10.10.10.30:9093"]],
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(loading: Load, written: Any) -> None:
+    (mistake,) = told(loading, HOST | {"alertmanager": written})
+    assert "a URL has an @, as after a login" in mistake
+    assert "den@" not in mistake
     assert "hidden" not in mistake
 
 

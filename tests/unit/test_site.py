@@ -289,6 +289,14 @@ def test_a_dead_agent_is_found_before_it_spoils_every_login(loading: Load, tmp_p
         ("etcd_ca_cert", "hunter2"),
         ("etcd_ca_key", "hunter2"),
         ("archiveUrl", "https://me:hunter2@mirror/{os}"),
+        ("archiveUrl", "https://me:x/hunter2@mirror/etcd"),
+        ("archiveUrl", "https://me:#hunter2@mirror/etcd"),
+        ("archiveUrl", "me:hunter2@mirror/etcd"),
+        ("archiveUrl", ["https://me:hunter2@mirror/etcd"]),
+        ("sshBastion", "me:hunter2@10.10.10.1"),
+        ("sshBastion", "me:hunter2@10.10.10.1:x"),
+        ("sshBastion", "me:x@hunter2@10.10.10.1"),
+        ("sshBastion", ["me:hunter2@10.10.10.1"]),
     ],
 )
 def test_no_message_repeats_a_secret(loading: Load, key: str, value: Any) -> None:
