@@ -114,7 +114,7 @@ def usable_key(text: str, passphrase: str | None, name: str) -> Key:
     if text.startswith("PuTTY-User-Key-File"):
         cure = "convert it: `puttygen KEY.ppk -O private-openssh -o KEY`"
         raise CannotLogIn((f"{name} is a key in PuTTY's form", cure))
-    if not re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----", text):
+    if not text.isascii() or not re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----", text):
         raise CannotLogIn((f"{name} is not a private key", "give one in OpenSSH or PEM form"))
     if len(text.strip().splitlines()) < 3:  # noqa: PLR2004 - heading, one line at least, end
         cure = "set it from the file: `pulumi config set --secret etcd:sshPrivateKey < KEY`"

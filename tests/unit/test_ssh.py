@@ -83,6 +83,15 @@ def test_a_key_given_as_text_needs_no_file(tmp_path: Path, key: Path) -> None:
     assert access.login("h").private_key == key.read_text()
 
 
+def test_a_key_given_as_text_is_ascii(unchecked: Access, key: Path) -> None:
+    text = key.read_text().replace("KEY-----\n", "KEY-----\né", 1)
+    ((problem, cure),) = refused(
+        dataclasses.replace(unchecked, private_key_file=None, private_key=text)
+    )
+    assert problem.endswith("is not a private key")
+    assert cure == "give one in OpenSSH or PEM form"
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_an_encrypted_key_needs_its_passphrase(
     unchecked: Access, make_key: MakeKey, kind: str
