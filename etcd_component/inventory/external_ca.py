@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -21,6 +21,11 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _CERT, _KEY = "etcd_ca_cert", "etcd_ca_key"
 _WHOLE = "give the text of the CA's own file, whole"
 _RSA_BITS = 2048
+_UNFIT = "has a key of a kind or size that etcd's TLS does not take"
+_FIT = (
+    f"use a CA with an RSA key of {_RSA_BITS} bits or more, one of the curves P-256, P-384 or"
+    " P-521, or Ed25519"
+)
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _USES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
@@ -69,6 +74,8 @@ def examine(cert: str, key: str | None, subject: Subject, *, signs: bool) -> Exa
             _ = one.subject, one.extensions, one.public_key()
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return Examined(cert, (Problem(_CERT, "a certificate in it cannot be read", _WHOLE),))
+    except UnsupportedAlgorithm:
+        return Examined(cert, (Problem(_CERT, f"a certificate in it {_UNFIT}", _FIT),))
     problems = [one for certificate in bundle for one in _no_authority(certificate)]
     if problems or not signs or key is None:
         return Examined(cert, tuple(problems))
@@ -96,6 +103,8 @@ def _signer(bundle: Sequence[x509.Certificate], key: str) -> x509.Certificate | 
         # Also what is encrypted, or of a kind that is not known.
         cure = "give it in PEM form and without a passphrase, as `openssl pkey -in FILE` prints it"
         return Problem(_KEY, "the key cannot be read", cure)
+    except UnsupportedAlgorithm:
+        return Problem(_KEY, "the key is of a kind that etcd's TLS does not take", _FIT)
     for one in bundle:
         if one.public_key() == public:
             return one
@@ -124,7 +133,7 @@ def _chain(signer: x509.Certificate, bundle: Sequence[x509.Certificate]) -> list
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
@@ -154,12 +163,7 @@ def _bad_key(certificate: x509.Certificate) -> Iterator[Problem]:
         or (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES)
     ):
         return
-    yield Problem(
-        _CERT,
-        f"{_name(certificate)} has a key of a kind or size that etcd's TLS does not take",
-        f"use a CA with an RSA key of {_RSA_BITS} bits or more, one of the curves P-256, P-384 or"
-        " P-521, or Ed25519",
-    )
+    yield Problem(_CERT, f"{_name(certificate)} {_UNFIT}", _FIT)
 
 
 def _not_valid(certificate: x509.Certificate) -> Iterator[Problem]:

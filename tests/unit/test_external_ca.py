@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -175,6 +176,36 @@ def test_a_certificate_that_cannot_be_read_is_refused() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
     assert "cannot be read" in problem(Ca(), broken)
     assert "cannot be read" in problem(Ca(), Ca().pem + broken)
+
+
+def replaced(pem: str, old: str, new: str) -> str:
+    """PEM text in which an object identifier, in hex as DER has it, is another of its length."""
+    begin, *lines, end = pem.strip().splitlines()
+    der = base64.b64decode("".join(lines))
+    assert bytes.fromhex(old) in der
+    der = der.replace(bytes.fromhex(old), bytes.fromhex(new))
+    return f"{begin}\n{base64.encodebytes(der).decode()}{end}\n"
+
+
+P256, SM2 = "06082a8648ce3d030107", "06082a811ccf5501822d"
+ECDSA_SHA256, SM2_SM3 = "06082a8648ce3d040302", "06082a811ccf55018375"
+
+
+def test_a_key_on_a_curve_that_is_not_known_is_refused() -> None:
+    ca = Ca()
+    unknown = replaced(ca.pem, P256, SM2)
+    assert "a certificate in it has a key of a kind" in problem(ca, unknown)
+    assert "a certificate in it has a key of a kind" in problem(ca, ca.pem + unknown)
+    key = replaced(ca.key_pem, P256, SM2)
+    (found,) = external_ca.examine(ca.pem, key, SUBJECT, signs=True).problems
+    assert (found.parameter, found.cure) == ("etcd_ca_key", external_ca._FIT)
+
+
+def test_a_signature_of_a_kind_that_is_not_known_is_nobodys() -> None:
+    root = Ca("root")
+    middle = Ca("middle", issuer=root)
+    found = examine(middle, replaced(middle.pem, ECDSA_SHA256, SM2_SM3) + root.pem)
+    assert "append the certificate of 'CN=root'" in (found.warning or "")
 
 
 def test_one_that_is_only_trusted_need_not_sign() -> None:
