@@ -8,6 +8,7 @@ import getpass
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ _DEEPEST = 16
 
 _NO_FILE = (_UNSET, "none")
 _DEFAULTS = f"Host *\n  User {_UNSET}\n  IdentityFile {_UNSET}\n  UserKnownHostsFile {_UNSET}\n"
+_JUMP_TOKENS = "%hnpr"
 _JUMP = re.compile(r"(?:(?P<user>.+)@)?(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>\d+))?")
 
 
@@ -95,11 +97,12 @@ def of_host(host: str, *, port: int | None, user: str | None, home: Path) -> Hos
         return HostConfig(host, host, port or DEFAULT_PORT, user)
     stamps = tuple((stat.st_mtime_ns, stat.st_size) for stat in map(Path.stat, files))
     said = _ask(files, stamps, host, port, user)
+    tokens = _tokens(home, said, host)
 
     def paths(key: str, *, listed: bool = False) -> tuple[Path, ...]:
         lines = said.get(key, [])
         written = [word for line in lines for word in line.split()] if listed else lines
-        return tuple(_path(one, home, said, host) for one in written if one not in _NO_FILE)
+        return tuple(_path(one, home, tokens) for one in written if one not in _NO_FILE)
 
     def one(key: str) -> str | None:
         return next((value for value in said.get(key, ()) if value != "none"), None)
@@ -112,12 +115,16 @@ def of_host(host: str, *, port: int | None, user: str | None, home: Path) -> Hos
         user=None if found_user == _UNSET else found_user,
         identity_files=paths("identityfile"),
         identities_only=one("identitiesonly") == "yes",
-        identity_agent=next(iter(_agents(said, home, host)), None),
+        identity_agent=next(_agents(said, home, tokens), None),
         certificate_files=paths("certificatefile"),
         known_hosts=paths("userknownhostsfile", listed=True),
         global_known_hosts=paths("globalknownhostsfile", listed=True),
         host_key_alias=one("hostkeyalias"),
-        jumps=tuple(_jump(each) for each in (one("proxyjump") or "").split(",") if each),
+        jumps=tuple(
+            _jump(_filled(each, {token: tokens[token] for token in _JUMP_TOKENS}))
+            for each in (one("proxyjump") or "").split(",")
+            if each
+        ),
         proxy_command=one("proxycommand"),
     )
 
@@ -179,33 +186,43 @@ def _ask(
     return found
 
 
-def _path(text: str, home: Path, said: Mapping[str, list[str]], name: str) -> Path:
-    """A file as `ssh` finds it: it prints `~` and tokens as they are written."""
-    user = said["user"][0]
-    tokens = {
+def _tokens(home: Path, said: Mapping[str, list[str]], name: str) -> Mapping[str, str]:
+    """What stands for each letter after a `%`, as in ssh_config(5)."""
+    user, here = said["user"][0], socket.gethostname()
+    return {
         "%": "%",
         "d": str(home),
         "h": said["hostname"][0],
         "i": str(os.getuid()),
+        "L": here.partition(".")[0],
+        "l": here,
         "k": next(iter(said.get("hostkeyalias", ())), name),
         "n": name,
         "p": said["port"][0],
         "r": DEFAULT_USER if user == _UNSET else user,
         "u": getpass.getuser(),
     }
-    text = re.sub(r"%(.)", lambda token: tokens.get(token[1], token[0]), text)
+
+
+def _filled(text: str, tokens: Mapping[str, str]) -> str:
+    return re.sub(r"%(.)", lambda token: tokens.get(token[1], token[0]), text)
+
+
+def _path(text: str, home: Path, tokens: Mapping[str, str]) -> Path:
+    """A file as `ssh` finds it: it prints `~` and tokens as they are written."""
+    text = _filled(text, tokens)
     text = re.sub(r"\$\{(\w+)\}", lambda name: os.environ.get(name[1], name[0]), text)
     return home / text[2:] if text.startswith("~/") else Path(text)
 
 
-def _agents(said: Mapping[str, list[str]], home: Path, name: str) -> Iterator[str]:
+def _agents(said: Mapping[str, list[str]], home: Path, tokens: Mapping[str, str]) -> Iterator[str]:
     for written in said.get("identityagent", ()):
         if written in {"none", AGENT_VARIABLE}:
             yield written
         elif written.startswith("$"):
             yield os.environ.get(written[1:].strip("{}"), "none")
         else:
-            yield str(_path(written, home, said, name))
+            yield str(_path(written, home, tokens))
 
 
 def _jump(text: str) -> Jump:

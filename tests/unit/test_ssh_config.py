@@ -101,6 +101,15 @@ def test_tilde_and_tokens_in_paths_are_expanded(configured: Configured, make_key
     assert access.login("n1").private_key == key.read_text()
 
 
+def test_tokens_for_this_machine_are_expanded(
+    configured: Configured, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "desk.example")
+    key = make_key(".ssh/desk-desk.example")
+    access = configured("IdentityFile ~/.ssh/%L-%l\n")
+    assert access.login("n1").private_key == key.read_text()
+
+
 def test_the_first_identity_that_can_be_used_is_taken(
     configured: Configured, make_key: MakeKey
 ) -> None:
@@ -217,6 +226,13 @@ def test_a_proxyjump_is_a_bastion(configured: Configured, make_key: MakeKey) -> 
     assert way(login.bastion) == "ops@192.0.2.1:22"
     assert login.bastion.private_key == key.read_text()
     assert login.private_key != key.read_text()
+
+
+def test_tokens_in_a_proxyjump_are_expanded(configured: Configured) -> None:
+    text = "Host n1\n  HostName n1.example\n  User dba\n  ProxyJump %n.%h.%r.%p.jump:2222\n"
+    bastion = configured(text).login("n1").bastion
+    assert bastion
+    assert way(bastion) == "root@n1.n1.example.dba.22.jump:2222"
 
 
 @pytest.mark.parametrize("written", ["ops@192.0.2.1:2222", "ssh://ops@192.0.2.1:2222"])
