@@ -19,7 +19,7 @@ from etcd_component.mistake import Wrong
 from etcd_component.model import Instance, Monitor, Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 PLACES = {"cluster": Level.CLUSTER, "host": Level.INSTANCE, "both": Level.EITHER}
 
