@@ -179,13 +179,14 @@ def _join(
     decision = admission.decide_admission(seen, instance.own_among(members))
     if isinstance(decision, admission.RemoveFormer):
         rejoin.refuse_without_disk(instance)
-        rejoin.check_quorum_of_others(instance, client, members)
+        if not decision.member.is_learner:
+            rejoin.check_quorum_of_others(instance, client, members)
         _remove_former(instance, session, decision.member)
         members = session.members()
         decision = admission.decide_admission(seen, None)
     if isinstance(decision, Refuse):
         refuse(decision.reason)
-    _disarm_alarms_of_removed(instance, session, members)
+    _disarm_alarms_of_removed(instance, session, members, decided=seen.rejoin_is_asked)
     _set_leftovers_aside(instance)
     if isinstance(decision, admission.Add):
         _remove_abandoned_learners(run, instance, session, members)
@@ -209,9 +210,13 @@ def _remove_former(instance: Instance, session: Session, former: Member) -> None
 
 
 def _disarm_alarms_of_removed(
-    instance: Instance, session: Session, members: Sequence[Member]
+    instance: Instance, session: Session, members: Sequence[Member], *, decided: bool
 ) -> None:
-    """What was raised for a member that is gone bars every new one from becoming ready."""
+    """What was raised for a member that is gone bars every new one from becoming ready.
+
+    etcd raises it for no member where it does not know whose data are wrong. `decided` says that a
+    person does, and has them joined again. Raises Refusal.
+    """
     try:
         alarms = session.alarms()
     except ApiError as error:
@@ -220,18 +225,20 @@ def _disarm_alarms_of_removed(
     for alarm in alarms:
         if alarm.kind != CORRUPT or alarm.member_id in known:
             continue
+        if not alarm.member_id and not decided:
+            refuse(
+                "the alarm CORRUPT is raised, and etcd does not know whose data are wrong, so"
+                " nobody joins. `etcdctl endpoint hashkv --cluster` shows on which side the"
+                " majority is; raise etcd_reseat on the host of one on the other side. Nothing"
+                " was changed"
+            )
+        whose = f"of the removed member {alarm.member_id:x}" if alarm.member_id else "of no member"
         body = {"action": "DEACTIVATE", "memberID": str(alarm.member_id), "alarm": CORRUPT}
         try:
             session.call("maintenance/alarm", body)
         except ApiError as error:
-            refuse(
-                f"the alarm CORRUPT of the removed member {alarm.member_id} is not disarmed:"
-                f" {error}"
-            )
-        say(
-            f"{instance.name}: the alarm CORRUPT of the removed member {alarm.member_id:x} is"
-            " disarmed"
-        )
+            refuse(f"the alarm CORRUPT {whose} is not disarmed: {error}")
+        say(f"{instance.name}: the alarm CORRUPT {whose} is disarmed")
 
 
 def _set_leftovers_aside(instance: Instance) -> None:

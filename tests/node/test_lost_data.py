@@ -181,11 +181,13 @@ def test_a_cause_that_other_data_would_not_mend_moves_no_data(cluster: Cluster) 
     assert copies(three, 3) == []
 
 
-def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster) -> None:
+@pytest.mark.parametrize("whose", ["its own", "nobody's"])
+def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster, whose: str) -> None:
     three = cluster(3, waits=PATIENCE).found(access=True)
     three.put(1, "kept", "yes")
     former = three.member_id(2)
-    raised = {"action": "ACTIVATE", "memberID": former, "alarm": "CORRUPT"}
+    named = former if whose == "its own" else "0"
+    raised = {"action": "ACTIVATE", "memberID": named, "alarm": "CORRUPT"}
     three.call(1, "maintenance/alarm", raised, three.token(1))
 
     done = reseat(three, 2)
@@ -196,6 +198,19 @@ def test_a_corrupt_member_joins_again_and_its_alarm_goes(cluster: Cluster) -> No
     assert three.is_well()
     assert three.member_id(2) != former
     assert three.get(2, "kept") == "yes"
+
+
+def test_nobody_joins_while_it_is_not_known_whose_data_are_wrong(cluster: Cluster) -> None:
+    two = cluster(3, waits=PATIENCE).found([1, 2], access=True)
+    raised = {"action": "ACTIVATE", "memberID": "0", "alarm": "CORRUPT"}
+    two.call(1, "maintenance/alarm", raised, two.token(1))
+
+    refused = two.join(3, check=False)
+
+    assert "etcd does not know whose data are wrong, so nobody joins" in refused.stderr
+    found = two.call(1, "maintenance/alarm", {"action": "GET"}, two.token(1))
+    assert [one["alarm"] for one in found["alarms"]] == ["CORRUPT"]
+    assert "etcd-3" not in two.roles()
 
 
 def test_a_member_that_was_removed_joins_again_and_its_data_are_kept(cluster: Cluster) -> None:

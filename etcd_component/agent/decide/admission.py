@@ -27,7 +27,7 @@ class RemoveFormer:
 
 @dataclass(frozen=True)
 class Complete:
-    """It was added before, and never started."""
+    """It was added before, and has not said that it started."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def decide_admission(seen: Observed, own: Member | None) -> RemoveFormer | Compl
             " again with the data of the others"
         )
     if own is not None:
-        return Complete()
+        # A learner takes data before it says that it started. With them it has lost its ID.
+        return RemoveFormer(own) if own.is_learner and seen.rejoin_is_asked else Complete()
     # A repair puts files back and has nobody join; one that has left is wanted again.
     if seen.repair and not (seen.founders or seen.rejoin or seen.has_left):
         return Refuse(

@@ -47,6 +47,10 @@ ADDED = member(3, "c", started=False, learner=True)
         (HERE, None, Add()),
         (HERE, ADDED, Complete()),
         (replace(HERE, repair=1), ADDED, Complete()),
+        (replace(HERE, rejoin=1, rejoin_done=1), ADDED, Complete()),
+        # It may have taken data that are lost now, and etcd counts on them under its ID.
+        (replace(HERE, rejoin=1), ADDED, RemoveFormer(ADDED)),
+        (replace(HERE, rejoin=1), replace(ADDED, is_learner=False), Complete()),
         (replace(HERE, rejoin=1), OWN, RemoveFormer(OWN)),
         (replace(HERE, rejoin=2, rejoin_done=1), OWN, RemoveFormer(OWN)),
         # A repair has nobody join, but one that is wanted for another reason.
