@@ -89,6 +89,11 @@ class Listing:
     """None where nobody could be asked, and where authentication is off."""
 
 
+_HEALTH = "/health?exclude=NOSPACE&exclude=CORRUPT"
+"""Whether it reads by way of a quorum. With an alarm every member would say that it is not healthy;
+alarms are listed apart."""
+
+
 def client_context(cluster: Cluster, place: Path) -> ssl.SSLContext:
     """TLS as a client of the cluster speaks it; the key is in a file below `place` for a moment."""
     ca, pair = (place / f"{cluster.name}.{end}" for end in ("ca", "pem"))
@@ -116,7 +121,7 @@ def ask(
         served = line.served_certificate(seconds)
         samples = _samples(line.get("/metrics", seconds).decode(errors="replace"))
         version = _object(line, "/version", seconds)
-        return _answer(samples, version, _object(line, "/health", seconds), served)
+        return _answer(samples, version, _object(line, _HEALTH, seconds), served)
     except Unreachable as error:
         # With TLS 1.3 a member refuses our certificate when we believe to be connected.
         reached = served is not None or isinstance(error, CertificateRefused | CertificateUntrusted)

@@ -37,7 +37,18 @@ def of_cluster(seen: Seen, rows: tuple[Row, ...], *, serving: bool) -> Iterator[
         yield Finding("alarm", what, member=names.get(alarm.member_id, ""))
 
 
+_MAJORITY = (
+    "`etcdctl endpoint hashkv --cluster` shows on which side the majority is; a raised etcd_reseat"
+    " has one on the other side joined again"
+)
+
+
 def _corrupt(id_: int, rows: tuple[Row, ...], *, alone: bool) -> Finding:
+    if not id_:
+        what = (
+            f"the alarm CORRUPT is raised, and etcd does not know whose data are wrong: {_MAJORITY}"
+        )
+        return Finding("alarm", what)
     row = next((one for one in rows if one.listed and one.listed.id == id_), None)
     name = row.name if row else f"{id_:x}"
     what = f"the alarm CORRUPT is raised: the data of {name} differ from those of the others"
@@ -54,8 +65,7 @@ def _corrupt(id_: int, rows: tuple[Row, ...], *, alone: bool) -> Finding:
     if not alone or min(versions, default=(0, 0)) < (3, 6):
         what = (
             f"the alarm CORRUPT is raised for {name}{'' if alone else ', and not only for it'}:"
-            " `etcdctl endpoint hashkv --cluster` shows on which side the majority is; a raised"
-            " etcd_reseat has one on the other side joined again"
+            f" {_MAJORITY}"
         )
         return Finding("alarm", what, member=name)
     return rejoin("alarm", what, row, rows)

@@ -117,6 +117,15 @@ def test_one_corrupt_member_joins_again_and_of_two_a_person_decides() -> None:
     assert edits(both) == []
 
 
+def test_an_alarm_that_is_nobody_s_is_not_to_be_disarmed() -> None:
+    seen = three()
+    nobody = dataclasses.replace(seen.listing, alarms=(Alarm(0, "CORRUPT"),))
+    seen = dataclasses.replace(seen, listing=nobody)
+    assert "endpoint hashkv --cluster" in of(seen, "alarm").what
+    assert "disarm" not in of(seen, "alarm").what
+    assert edits(seen) == []
+
+
 def test_an_etcd_that_may_name_the_wrong_one_is_not_believed() -> None:
     seen = answering(three(), 2, cluster_version="3.5.0")
     alarms = dataclasses.replace(seen.listing, alarms=(Alarm(2, "CORRUPT"),))
