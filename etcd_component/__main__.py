@@ -84,6 +84,16 @@ def main() -> int:
     except SystemExit as end:
         # argparse's own status for a wrong command line would say that there is no quorum.
         return Exit.UNREADABLE if end.code else Exit.WELL
+    # Files with keys must go also when somebody loses patience, or closes the terminal.
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda *_: sys.exit(Exit.UNREADABLE))
+    try:
+        return _act(given)
+    except KeyboardInterrupt:
+        return Exit.UNREADABLE
+
+
+def _act(given: argparse.Namespace) -> int:
     if given.action == "preflight":
         return _preflight(given.stack)
     if given.action == "relogin":
@@ -100,8 +110,6 @@ def main() -> int:
 
 
 def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
-    # Files with keys must go also when somebody loses patience.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.UNREADABLE))
     try:
         reports = status(stack, over_ssh=over_ssh)
     except CannotRead as reason:
@@ -117,7 +125,6 @@ def _status(stack: str, *, over_ssh: bool, for_programs: bool) -> int:
 
 
 def _preflight(stack: str) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.UNREADABLE))
     try:
         results = preflight.preflight(stack, os.environ)
     except (CannotRead, InvalidInventory) as reason:

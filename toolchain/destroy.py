@@ -14,6 +14,7 @@ import itertools
 import json
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,8 @@ from toolchain.state import StateError, pulumi, say
 BANNER_SECONDS = 2
 LOGIN_SECONDS = 9
 COMMAND = "command:remote:Command"
-_AT_ONCE = 32
+_AT_ONCE = 8
+"""Logins. A bastion's sshd refuses some of more than ten that have not got in yet."""
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,27 @@ def away(found: Iterable[Erasure]) -> dict[Login, str]:
         tempfile.TemporaryDirectory(prefix="etcd-destroy-") as place,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
+        # Each once: sshd locks out who disconnects again and again.
+        doors = dict.fromkeys(door(one) for one in logins)
+        mute = dict(zip(doors, pool.map(lambda one: silent(*one), doors), strict=True))
         looks = {
-            login: pool.submit(why_away, login, Path(place) / str(number))
+            login: pool.submit(why_away, login, mute[door(login)], Path(place) / str(number))
             for number, login in enumerate(logins)
         }
         reasons = {login: one.result() for login, one in looks.items()}
     return {login: reason for login, reason in reasons.items() if reason}
 
 
-def why_away(login: Login, place: Path) -> str:
-    """Why a machine cannot be entered; empty when it can."""
+def door(login: Login) -> tuple[str, int]:
+    """Where the way to a machine begins: the host and port of its bastion, or its own."""
     first = login.bastion or login
-    reason = silent(first.host, first.port)
-    if reason:
-        return f"its bastion {first.host}: {reason}" if login.bastion else reason
+    return first.host, first.port
+
+
+def why_away(login: Login, mute: str, place: Path) -> str:
+    """Why a machine cannot be entered, its door `mute` for a reason or not; empty when it can."""
+    if mute:
+        return f"its bastion {login.bastion.host}: {mute}" if login.bastion else mute
     try:
         way = machines.prepare(login, place)
     except NotLookedAt:
@@ -256,14 +265,23 @@ def confirm(question: str) -> bool:
     if not sys.stdin.isatty():
         say("There is nobody here to be asked: run it in a terminal.")
         return False
-    return input(question).strip().lower() in {"y", "yes"}
+    try:
+        return input(question).strip().lower() in {"y", "yes"}
+    except (EOFError, KeyboardInterrupt):
+        say("")
+        return False
 
 
 def main() -> int:
     """Run it; return the exit status."""
     *flags, stack = sys.argv[1:]
+    # What was left alone must be put back, and keys must go, also when a terminal is closed.
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda *_: sys.exit(1))
     try:
         return run(stack, lab="--lab" in flags, confirm=confirm)
+    except KeyboardInterrupt:
+        return 130
     except (StateError, backend.NoAnswer, declared.CannotRead) as error:
         say(str(error))
         return 1

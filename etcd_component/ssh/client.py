@@ -102,7 +102,7 @@ def _host(alias: str, logins: Sequence[Login], place: Path) -> str:
         "Port": str(login.port),
         "User": login.user,
         "HostKeyAlias": alias,
-        "UserKnownHostsFile": str(known),
+        "UserKnownHostsFile": _quoted(known),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes" if login.host_key else "no",
         "PreferredAuthentications": "publickey",
@@ -116,10 +116,15 @@ def _host(alias: str, logins: Sequence[Login], place: Path) -> str:
     if not any(one.agent for one in logins):
         options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
     lines = [f"{key} {value}" for key, value in options.items()]
-    lines += [f"IdentityFile {file}" for file in _keys(alias, logins, place)] or [
+    lines += [f"IdentityFile {_quoted(file)}" for file in _keys(alias, logins, place)] or [
         "IdentityFile none"
     ]
     return f"Host {alias}\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh_config(5) has it, blanks and `%` included."""
+    return '"' + str(path).replace("%", "%%") + '"'
 
 
 def _keys(alias: str, logins: Sequence[Login], place: Path) -> Iterator[Path]:

@@ -86,10 +86,22 @@ def test_a_machine_that_greets_and_lets_nobody_in_is_away_too(
 
 def test_machines_behind_one_address_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {2201: "no answer on port 2201 within 2 s", 2202: ""}
-    monkeypatch.setattr(destroy, "why_away", lambda login, _: reasons[login.port])
+    asked: list[int] = []
+
+    def silent(_: str, port: int) -> str:
+        asked.append(port)
+        return reasons[port]
+
+    monkeypatch.setattr(destroy, "silent", silent)
+    monkeypatch.setattr(destroy, "why_away", lambda _, mute, __: mute)
     commands = [command(f"etcd-{port - 2200}-node", port=port) for port in reasons]
+    other = command("etcd-3-node", port=2202)
+    other["inputs"]["connection"]["user"] = "other"
+    commands.append(other)
     found = destroy.away(destroy.erasures({"resources": commands}))
     assert [login.port for login in found] == [2201]
+    # Each once, whoever logs in there.
+    assert sorted(asked) == [2201, 2202]
 
 
 def test_what_is_run_on_machines_is_read_from_the_state() -> None:
