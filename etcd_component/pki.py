@@ -280,7 +280,7 @@ _MONITOR_DAYS = 800
 _MONITOR_RENEW_DAYS = 400
 
 _RENEW = "raise etcd_cert_generation, or etcd_cert_renew_days above the days that are left"
-_ROTATE = "have another CA take over: see `Renew certificates, rotate the CA` in the README"
+_ROTATE = "have another CA take over: see docs/operations/certificates.md"
 
 
 def _serial(certificate: tls.LocallySignedCert) -> pulumi.Output[str]:

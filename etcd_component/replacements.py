@@ -83,7 +83,7 @@ def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None
     signs = any(one.kind == _CA and one.name == name for one in previous.resources)
     if kind in {_CA, _CA_KEY} and signs and _OF_MONITOR not in resource.urn:
         problem = "with another CA at once, members and clients would refuse each other"
-        cure = "a CA takes over from another in steps: README, `Renew certificates, rotate the CA`"
+        cure = "a CA takes over from another in steps: docs/operations/certificates.md"
         return problem, f"{_leave_out(resource)}; {cure}"
     return None
 

@@ -1,5 +1,6 @@
 """The README as a person follows it: its marked blocks, in order, in one shell.
 
+The pages of `docs/operations` come after it, in the order in which its table links them.
 `<!-- run -->` stands before a console block that is typed, `<!-- file PATH -->` before the content
 of a file that is written, `<!-- edit PATH -->` before lines that are added to `vars`. Lines of a
 console block without a `$` are what the person sees; `...` stands for lines left out.
@@ -10,8 +11,10 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 _BLOCK = re.compile(r"<!-- (run|file|edit) ?(\S*) -->\n```\w+\n(.*?)```", re.DOTALL)
+_TASK = re.compile(r"^\|.*\]\((docs/operations/[\w-]+\.md)[#)]", re.MULTILINE)
 _MARK = "@@@ "
 _VARIES = re.compile(r"\d+(\.\d+)?(ms|µs|s)\b|\d+(?= (to )?(create|update|delete)d?$)")
 """Durations, and how many resources there are."""
@@ -23,6 +26,17 @@ class Step:
 
     command: str
     promised: tuple[str, ...] = ()
+
+
+def operations(root: Path) -> list[Path]:
+    """The pages of day-2 tasks, in the order of the README's table; each once."""
+    readme = (root / "README.md").read_text()
+    return [root / name for name in dict.fromkeys(_TASK.findall(readme))]
+
+
+def pages(root: Path) -> str:
+    """The README and all pages of operations, in the order in which a person follows them."""
+    return "\n".join(page.read_text() for page in [root / "README.md", *operations(root)])
 
 
 def steps(text: str) -> list[Step]:

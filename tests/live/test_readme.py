@@ -1,4 +1,4 @@
-"""Who follows the README gets what it promises."""
+"""Who follows the README and the pages of operations gets what they promise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lab import Lab
-from tests.live.readme import broken_promises, script, steps
+from tests.live.readme import broken_promises, pages, script, steps
 from tests.live.stack import CHECKOUT, COMMITTED_SUBNET, engine_environment
 
 SECONDS = 600
@@ -18,10 +18,8 @@ KEPT_OUT = (".git", ".venv", ".pulumi-home", "__pycache__", ".*_cache", "Pulumi.
 def test_every_command_of_the_way_to_ones_own_machines_does_what_the_readme_says(
     nodes: Lab, etcdctl: Path, tmp_path: Path
 ) -> None:
-    todo = steps(
-        (CHECKOUT / "README.md").read_text().replace(COMMITTED_SUBNET, f"{nodes.naming.subnet}.")
-    )
-    assert len(todo) > 20, "the README's marks are gone"
+    todo = steps(pages(CHECKOUT).replace(COMMITTED_SUBNET, f"{nodes.naming.subnet}."))
+    assert len(todo) > 20, "the marks are gone"
     home, checkout = tmp_path / "home", tmp_path / "checkout"
     shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns(*KEPT_OUT), symlinks=True)
 

@@ -19,7 +19,7 @@ from etcd_component.mistake import Wrong
 from etcd_component.model import Instance, Monitor, Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 PLACES = {"cluster": Level.CLUSTER, "host": Level.INSTANCE, "both": Level.EITHER}
 
@@ -160,7 +160,7 @@ def anchors(page: Path) -> set[str]:
     return {head.replace(" ", "-") for head in plain}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if "://" in target:
@@ -176,6 +176,14 @@ def sources() -> str:
     files = ROOT.glob("etcd_component/**/*.py")
     text = "\n".join(file.read_text() for file in files)
     return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+def test_every_page_that_a_message_names_is_there() -> None:
+    named = set(re.findall(r"docs/([\w/-]+\.md)(?:#([\w-]+))?", sources()))
+    assert {page for page, _ in named} >= {"operations/certificates.md"}
+    for page, anchor in named:
+        assert (ROOT / "docs" / page).exists(), page
+        assert not anchor or anchor in anchors(ROOT / "docs" / page), anchor
 
 
 def messages() -> list[str]:

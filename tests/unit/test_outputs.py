@@ -205,7 +205,9 @@ def test_no_key_is_written_where_another_user_could_have_prepared_the_place(
     assert not [*elsewhere.iterdir()]
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "Makefile"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "Makefile"], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_no_page_has_a_shell_evaluate_anything_but_the_two_commands_for_it(page: Path) -> None:
     for words in re.findall(r"\beval\b(.*)", page.read_text().replace("$$", "$")):
         assert re.match(r' "\$\(make -s (env|etcdctl)( \w+=\w+)*\)"', words), words
