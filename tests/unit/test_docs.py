@@ -154,6 +154,13 @@ def test_every_output_is_documented_and_no_other(head: str, module: str) -> None
     assert sorted(name for row in rows(head) for name in quoted(row[0])) == sorted(names)
 
 
+def test_a_line_that_a_page_of_operations_has_one_write_is_of_the_inventory() -> None:
+    pages = [page for page in PAGES if page.parent.name == "operations"]
+    for page in [*pages, ROOT / "README.md", ROOT / "docs/faq.md", ROOT / "docs/cheat-sheet.md"]:
+        names = set(re.findall(r"\b(etcd_[a-z_]+): ", page.read_text()))
+        assert names <= {*PARAMETERS, *KEYS}, page
+
+
 def anchors(page: Path) -> set[str]:
     heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", head.lower()) for head in heads]
