@@ -101,6 +101,16 @@ State = Mapping[str, dict[str, Any]]
 """Outputs of resources that were there before, by name."""
 
 
+class Echo(mocks.Mocks):
+    """Makes of every resource what it was given; answers no call."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        return args.name, args.inputs
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(args.token)
+
+
 class _Provider(mocks.Mocks):
     def __init__(self, *, preview: bool, state: State) -> None:
         self._preview = preview

@@ -1,6 +1,7 @@
 """The program waits for what it registered without looking at each output again and again."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,16 +10,9 @@ import pytest
 from pulumi.runtime import mocks, settings, stack
 
 from etcd_component.ending import wait_for
+from tests.unit.recording import Echo
 
 LENGTH = 30
-
-
-class _Provider(mocks.Mocks):
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return args.name, args.inputs
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(args.token)
 
 
 class _Component(pulumi.ComponentResource):
@@ -37,12 +31,17 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]
     monkeypatch.setattr(stack, "_wait_for_shutdown", nothing)
 
     async def whole(program: Callable[[], None]) -> None:
-        mocks.set_mocks(_Provider(), project="etcd", stack="test")
+        mocks.set_mocks(Echo(), project="etcd", stack="test")
         # They make a stack, too, and an executor makes its own.
         settings.ROOT.set(None)
         await pulumi.runtime.run_in_stack(program)
 
-    return lambda program: asyncio.run(asyncio.wait_for(whole(program), 60))
+    def to_the_end(program: Callable[[], None]) -> None:
+        # `asyncio.run` would leave other tests without the loop that they find.
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(asyncio.wait_for(whole(program), 60))
+
+    return to_the_end
 
 
 def steps() -> tuple[list[pulumi.Output[Any]], pulumi.Resource]:

@@ -11,6 +11,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
 from etcd_component.stack_traces import left_out_of_the_state
+from tests.unit.recording import Echo
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,17 +29,9 @@ outer()
 """
 
 
-class _Provider(mocks.Mocks):
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return args.name, args.inputs
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(args.token)
-
-
 class _Monitor(mocks.MockMonitor):
     def __init__(self) -> None:
-        super().__init__(_Provider())
+        super().__init__(Echo())
         self.frames: dict[str, int] = {}
 
     def RegisterResource(  # noqa: N802 - the engine's name
@@ -56,7 +49,7 @@ class _Component(pulumi.ComponentResource):
 
 def test_what_is_made_within_is_registered_without_frames_and_all_else_with_them() -> None:
     monitor = _Monitor()
-    mocks.set_mocks(_Provider(), project="etcd", stack="test", monitor=monitor)
+    mocks.set_mocks(Echo(), project="etcd", stack="test", monitor=monitor)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> None:
