@@ -86,10 +86,8 @@ class Banners:
 def _ports(plan: Plan) -> list[_Port]:
     found: dict[tuple[str, int], _Port] = {}
     for name, login in _logins(plan):
-        way_in = login.bastion or login
         port = found.setdefault(
-            (way_in.host, way_in.port),
-            _Port(way_in.host, way_in.port, [], is_bastion=login.bastion is not None),
+            login.door, _Port(*login.door, [], is_bastion=login.bastion is not None)
         )
         port.users.append(name)
     return list(found.values())

@@ -16,14 +16,13 @@ from typing import Any, Final
 import pulumi
 
 from etcd_component import backend, contact
-from etcd_component.recorded import is_revealed, is_secret, login_of, revealed
+from etcd_component.recorded import COMMAND, is_revealed, is_secret, login_of, revealed
 from etcd_component.ssh import Login
 
 _SECONDS: Final = 15.0
 """For Pulumi to export the stack. A third of a second is usual; a backend may be far away, and what
 is not known cannot be refused."""
 
-_COMMAND: Final = "command:remote:Command"
 STASH: Final = "pulumi:index:Stash"
 _COPY: Final = "command:remote:CopyToRemote"
 _INSTANCE: Final = "etcd:index:Instance"
@@ -185,12 +184,12 @@ def parse(exported: str) -> Previous:
     resources = (found.get("deployment") or {}).get("resources") or []
     # What was replaced and is yet to be deleted is not what is there.
     there = [one for one in resources if not one.get("delete")]
-    commands = {name: _command(name, one) for name, one in _of_type(there, _COMMAND)}
+    commands = {name: _command(name, one) for name, one in _of_type(there, COMMAND)}
     stashes = {
         name: (one.get("outputs") or {}).get("output") for name, one in _of_type(there, STASH)
     }
     lost = {name for name, one in _of_type(there, _INSTANCE) if one.get("retainOnDelete")}
-    protected = {name for name, one in _of_type(there, _COMMAND) if one.get("protect")}
+    protected = {name for name, one in _of_type(there, COMMAND) if one.get("protect")}
     instances = {
         name: _instance(
             name,
@@ -211,7 +210,7 @@ def parse(exported: str) -> Previous:
             {
                 (one["type"], _name(one["urn"])): _readable(one.get("outputs") or {})
                 for one in there
-                if one.get("type") != _COMMAND
+                if one.get("type") != COMMAND
             }
         ),
         copies=MappingProxyType(
@@ -279,7 +278,7 @@ def _instance(
     rollout = commands.get(f"{name}-rollout")
     said = member.stdout if member else ""
     # What a founder says that waits for others stays in the state. Only members are rolled out.
-    rolled_out = member is not None and rollout is not None and contact.proves(rollout.stdout)
+    rolled_out = rollout is not None and contact.proves(rollout.stdout)
     only_began = contact.only_began(said) and not rolled_out
     address, data_dir = (*(place or ()), "", "")[:2]
     return Instance(

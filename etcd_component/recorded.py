@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from etcd_component.ssh import DEFAULT_PORT, Login
 
+COMMAND: Final = "command:remote:Command"
+
 _MARK: Final = "4dabf18193072939515e22adb298388d"
 _OF_SECRETS: Final = "1b47061264138c4ac30d75fd1eb44270"
 

@@ -13,11 +13,10 @@ from etcd_component import backend
 from etcd_component.contact import with_sudo
 from etcd_component.inventory import Plan
 from etcd_component.preflight import configured
-from etcd_component.recorded import is_revealed, login_of, revealed, sealed
+from etcd_component.recorded import COMMAND, is_revealed, login_of, revealed, sealed
 from etcd_component.ssh import Login
 from etcd_component.status import CannotRead
 
-_COMMAND = "command:remote:Command"
 _TEXTS = ("create", "update", "delete")
 _LIMITS = ("dialErrorLimit", "perDialTimeout")
 
@@ -70,7 +69,7 @@ def rewrite(deployment: Mapping[str, Any], logins: Logins) -> Relogin:
         inputs = one.get("inputs") or {}
         # What brings the agent is of the directory of its login; nothing is removed with it.
         passed = one["urn"].endswith("-login") or not any(inputs.get(name) for name in _TEXTS)
-        if one["type"] != _COMMAND or passed:
+        if one["type"] != COMMAND or passed:
             continue
         before = login_of(inputs)
         login = logins.get((before.host, before.port))

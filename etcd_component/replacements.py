@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
+from etcd_component.changes.recorded import AUTHORITY, KEY
 from etcd_component.mistake import Mistake
 from etcd_component.previous import STASH, Previous, Resource
+from etcd_component.recorded import COMMAND
 
 _OPTIONS: Final = ("replace", "target-replace")
-_COMMAND: Final = "command:remote:Command"
 # Users have names of their own, and one may be called `node`.
 _OF_INSTANCE: Final = "etcd:index:Instance$"
 _OF_MONITOR: Final = "etcd:index:Monitor$"
-_CA: Final = "tls:index/selfSignedCert:SelfSignedCert"
-_CA_KEY: Final = "tls:index/privateKey:PrivateKey"
 
 
 def demanded(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -65,7 +64,7 @@ def _place(resource: Resource) -> str:
 def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None:
     """What would happen, and what to do instead."""
     name, kind = resource.name, resource.kind
-    if kind == _COMMAND and name.endswith("-node"):
+    if kind == COMMAND and name.endswith("-node"):
         if _OF_INSTANCE in resource.urn:
             return _machine(name.removesuffix("-node"))
         if _OF_MONITOR in resource.urn:
@@ -73,15 +72,15 @@ def _objection(resource: Resource, previous: Previous) -> tuple[str, str] | None
                 "the monitor would be taken off its machine, and nothing put there again",
                 "delete etcd_monitor, run `pulumi up`, and add it again",
             )
-    command = previous.command(name) if kind == _COMMAND else None
+    command = previous.command(name) if kind == COMMAND else None
     if kind == STASH or (command and not command.text("create") and not command.text("delete")):
         problem = (
             "it is a value that is remembered for ever, and the nodes know this stack or its"
             " cluster by it"
         )
         return problem, _leave_out(resource)
-    signs = any(one.kind == _CA and one.name == name for one in previous.resources)
-    if kind in {_CA, _CA_KEY} and signs and _OF_MONITOR not in resource.urn:
+    signs = any(one.kind == AUTHORITY and one.name == name for one in previous.resources)
+    if kind in {AUTHORITY, KEY} and signs and _OF_MONITOR not in resource.urn:
         problem = "with another CA at once, members and clients would refuse each other"
         cure = "a CA takes over from another in steps: docs/operations/certificates.md"
         return problem, f"{_leave_out(resource)}; {cure}"
@@ -109,7 +108,7 @@ def _members_at_once(replaced: Iterable[Resource]) -> Iterator[Mistake]:
     """A member that is replaced leaves and joins again, and several would do so at once."""
     clusters: dict[str, list[str]] = {}
     for one in replaced:
-        if _OF_INSTANCE in one.urn and one.kind == _COMMAND and one.name.endswith("-member"):
+        if _OF_INSTANCE in one.urn and one.kind == COMMAND and one.name.endswith("-member"):
             instance = one.name.removesuffix("-member")
             clusters.setdefault(instance.rpartition("-")[0], []).append(instance)
     for cluster, members in clusters.items():

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from etcd_component import backend
-from etcd_component.recorded import login_of
+from etcd_component.recorded import COMMAND, login_of
 from etcd_component.ssh import Login, client
 from etcd_component.ssh.offer import GREETING
 from etcd_component.status import declared, machines
@@ -35,7 +35,6 @@ from toolchain.state import StateError, pulumi, say
 
 BANNER_SECONDS = 2
 LOGIN_SECONDS = 9
-COMMAND = "command:remote:Command"
 _AT_ONCE = 8
 """Logins. A bastion's sshd refuses some of more than ten that have not got in yet."""
 
@@ -123,20 +122,14 @@ def away(found: Iterable[Erasure]) -> dict[Login, str]:
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         # Each once: sshd locks out who disconnects again and again.
-        doors = dict.fromkeys(door(one) for one in logins)
+        doors = dict.fromkeys(one.door for one in logins)
         mute = dict(zip(doors, pool.map(lambda one: silent(*one), doors), strict=True))
         looks = {
-            login: pool.submit(why_away, login, mute[door(login)], Path(place) / str(number))
+            login: pool.submit(why_away, login, mute[login.door], Path(place) / str(number))
             for number, login in enumerate(logins)
         }
         reasons = {login: one.result() for login, one in looks.items()}
     return {login: reason for login, reason in reasons.items() if reason}
-
-
-def door(login: Login) -> tuple[str, int]:
-    """Where the way to a machine begins: the host and port of its bastion, or its own."""
-    first = login.bastion or login
-    return first.host, first.port
 
 
 def why_away(login: Login, mute: str, place: Path) -> str:

@@ -23,6 +23,12 @@ class Login:
     host_key: str | None
     bastion: "Login | None" = None
 
+    @property
+    def door(self) -> tuple[str, int]:
+        """The host and port that are dialled from here: the bastion's, or its own."""
+        first = self.bastion or self
+        return first.host, first.port
+
 
 class CannotLogIn(Exception):  # noqa: N818 - the domain's word
     """A login cannot be made up. `findings` are pairs of a problem and its cure."""

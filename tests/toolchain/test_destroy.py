@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from etcd_component import backend
+from etcd_component.recorded import COMMAND
 from tests.toolchain.conftest import Project
 from toolchain import destroy
 
@@ -34,7 +35,7 @@ def command(name: str, host: str = "10.9.9.9", port: int = 22, **more: Any) -> d
         "urn": URN + name,
         "custom": True,
         "id": name,
-        "type": destroy.COMMAND,
+        "type": COMMAND,
         "inputs": inputs,
         "outputs": dict(inputs),
         **more,
@@ -147,9 +148,7 @@ def with_commands(project: Project, *commands: dict[str, Any]) -> None:
 def deletes(project: Project) -> dict[str, bool]:
     """Whether the outputs of each Command have something to run at its deletion."""
     resources = project.state()["deployment"].get("resources") or []
-    return {
-        one["id"]: "delete" in one["outputs"] for one in resources if one["type"] == destroy.COMMAND
-    }
+    return {one["id"]: "delete" in one["outputs"] for one in resources if one["type"] == COMMAND}
 
 
 def test_only_machines_that_are_away_are_left_alone_and_the_state_is_as_before_in_the_end(
