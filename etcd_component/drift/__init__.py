@@ -4,7 +4,7 @@ Nothing is changed anywhere, and a node that is away holds up nothing for long.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -14,7 +14,6 @@ from etcd_component.drift.say import warnings
 from etcd_component.drift.step import step_of
 from etcd_component.model import Cluster
 from etcd_component.previous import Previous
-from etcd_component.status.report import Report
 
 __all__ = ["Look", "tell", "warnings"]
 
@@ -28,7 +27,7 @@ def tell(
     """Warn of what was seen, when all in `finished` are registered and the nodes have answered."""
     steps = {one.name: step_of(previous, one) for one in clusters}
 
-    async def reports() -> Sequence[Report]:
+    async def reports(_: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(None, look.reports)
 
     def say(found: Any) -> None:
@@ -39,7 +38,4 @@ def tell(
         if look.problem:
             pulumi.info(f"nodes and members were not looked at: {look.problem}")
 
-    def wait(_: object) -> Awaitable[Any]:
-        return reports()
-
-    pulumi.Output.all(*(one.urn for one in finished)).apply(wait).apply(say)
+    pulumi.Output.all(*(one.urn for one in finished)).apply(reports).apply(say)
